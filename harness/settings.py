@@ -1,0 +1,72 @@
+"""Settings of a run beside the method's own: training, localisation, metrics and data source. No torch."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from model.settings import CaseSettings
+
+
+@dataclass(frozen=True)
+class Training:
+    """How the weights are found: scale and schedule (Appendix E.3)."""
+
+    snippets: int = 750  # T, snippets sampled per video
+    batch: int = 16  # B, videos per step
+    steps: int = 3600  # optimiser steps (released: 300 epochs of 12)
+    lr: float = 1e-4  # Adam's learning rate
+    weight_decay: float = 0.0  # L2 inside Adam, not decoupled (released: 5e-4)
+    warm_up: int = 0  # steps in which snippets are selected by P^V alone; a deviation from the paper on small features
+    evaluate_every: int = 50  # steps between evaluations on the test split
+    keep_embeddings: bool = False  # store test embeddings for the t-SNE figure
+
+
+@dataclass(frozen=True)
+class Localization:
+    """From snippet scores to detections (Appendix E.3, last paragraph)."""
+
+    class_threshold: float = 0.25  # a class is searched for when its video score reaches this
+    class_fallback: Literal["argmax", "none"] = "argmax"  # when no class reaches it
+    upsampling: int = 24  # fine positions per snippet, linear interpolation
+    thresholds: Mapping[str, tuple[float, ...]] = field(  # per named sequence of the baseline's inference rule
+        default_factory=lambda: {"calibrated": tuple(round(0.1 * i, 1) for i in range(1, 10))}
+    )
+    oic_lambda: float = 0.25  # outer margin as a share of the proposal's length (released, by a slip: 0.15)
+    oic_gamma: float = 0.15  # weight of the video score in a proposal's score (released: 0.2)
+    nms: Literal["hard", "soft"] = "hard"  # "soft": the released one, suppressed once instead of removed
+    nms_threshold: float = 0.4  # overlap from which a proposal is suppressed
+    nms_alpha: float = 0.35  # decay of the soft variant
+    nms_plus: float = 0.0  # seconds added to lengths in the overlap (released: 1)
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What is measured on the detections and snippet scores."""
+
+    tiou: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)  # map/avg is the mean over these
+    acc_threshold: float = 0.5  # a snippet is foreground from this attention on
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the videos come from."""
+
+    name: str = "synthetic"  # "synthetic", or "folder" with a path
+    path: str = ""  # folder in the field's layout; never part of a key (its fingerprint is)
+    scale: Literal["default", "tiny", "paper"] = "default"  # scale of the embedded data set (BENCHMARK)
+    seed: int = 0  # generator seed of the embedded data set
+    knobs: Mapping[str, Any] = field(default_factory=dict)  # generator constants replaced, e.g. key_share
+    split: Literal["test", "validation"] = "test"  # what is evaluated; validation holds out training videos
+    validation_share: float = 0.25  # share of the training videos held out per class
+    streams: tuple[str, ...] = ("rgb", "flow")  # sub-folders, in the order of axis M
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that determines a run, with its seed."""
+
+    case: CaseSettings = field(default_factory=CaseSettings)
+    training: Training = field(default_factory=Training)
+    localization: Localization = field(default_factory=Localization)
+    metrics: Metrics = field(default_factory=Metrics)
+    source: Source = field(default_factory=Source)

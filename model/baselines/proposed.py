@@ -1,0 +1,63 @@
+"""The paper's baseline (Section 3.1, Appendix E.1): per stream a video branch and an attention branch."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.inference import Group, Inference
+from model.mil import calibrate, foreground_labels, generalised_bce, pool, select, video_loss
+from model.settings import ProposedOptions
+from model.streams import Batch, PerStream, Shape, Snippets, Temporal, fuse
+
+
+class Baseline(nn.Module):
+    """Section 3.1: encoder -> T-CAS and encoder -> Z -> attention, both for each of M streams."""
+
+    def __init__(self, options: ProposedOptions, shape: Shape, seed: int) -> None:
+        super().__init__()
+        self.options, self.streams, self.width = options, shape.streams, shape.width
+
+        def per_stream(features: int, width: int, kernel: int, name: str) -> PerStream:
+            return PerStream(lambda: Temporal(features, width, kernel), shape.streams, seed, name)
+
+        self.video_encoder = per_stream(shape.features, shape.width, options.kernel, "video_encoder")
+        self.action_classifier = per_stream(shape.width, shape.classes, 1, "action_classifier")
+        self.attention_encoder = per_stream(shape.features, shape.width, options.kernel, "attention_encoder")
+        self.attention_layer = per_stream(shape.width, 1, 1, "attention_layer")
+
+    def forward(self, batch: Batch) -> Snippets:
+        cas = self.action_classifier(self.video_encoder(batch.x).relu())  # (M, B, T, C)
+        Z = self.attention_encoder(batch.x).relu()  # (M, B, T, H)
+        return Snippets(cas, self.attention_layer(Z).squeeze(-1).sigmoid(), Z)
+
+    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Eq. 1, 2, 18, 19, 24: L_V + lambda_A L_A, its terms, and Q^A."""
+        o, (streams, _, T) = self.options, snippets.attention.shape
+        selected = training_selection(snippets, batch, co_label, o.omega, o.topk)  # (M|1, B, k, C)
+        Q_A = foreground_labels(selected, batch.labels, T).expand(streams, -1, -1)
+        L_V = video_loss(pool(snippets.cas, selected), batch.labels, o.label_norm, o.label_floor)
+        L_A = generalised_bce(snippets.attention, Q_A, o.gamma, o.per_video, o.guard)
+        return L_V + o.lambda_a * L_A, {"video": L_V, "attention": L_A}, Q_A
+
+
+@torch.no_grad()
+def training_selection(snippets: Snippets, batch: Batch, co_label: bool, omega: float, topk: int) -> Tensor:
+    """Eq. 18, 24: snippets selected by the calibrated (and fused) T-CAS -> (M|1, B, k, C).
+
+    In the warm-up omega is 1: the attention cannot confirm its own first, random choice.
+    """
+    omega = omega + batch.warm * (1 - omega)
+    calibrated = calibrate(snippets.cas.softmax(-1), snippets.attention, omega)
+    return select(fuse(calibrated, co_label), calibrated.shape[-2] // topk)
+
+
+def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: ProposedOptions) -> Inference:
+    """Appendix E.3: threshold and score the calibrated T-CAS, streams averaged; class scores from its top-k."""
+    cas = torch.as_tensor(scores["cas"]).double().movedim(1, 0)  # (M|1, V, T, C)
+    calibrated = calibrate(cas.softmax(-1).mean(0), torch.as_tensor(refined).double(), options.omega_test)  # (V, T, C)
+    selected = select(calibrated, calibrated.shape[-2] // options.topk)
+    video = pool(cas, selected).softmax(-1).mean(0).numpy()  # (V, C)
+    sequence = calibrated.numpy()
+    return Inference(video, {"calibrated": Group(sequence, sequence, video)})

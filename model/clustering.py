@@ -1,0 +1,65 @@
+"""Snippet clustering and cluster classification (Section 3.2): head, prototypes, L_C, L_R, clustering-assisted testing."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.streams import seeded
+
+
+class ClusterHead(nn.Module):
+    """Appendix E.3: cosine classifier with K^C clusters per stream; Z (M, N, H) -> logits (M, N, K).
+
+    ``head`` "in_graph" normalises the weight rows inside the forward pass; "projected" expects the trainer to call
+    ``project_`` before each forward pass, so that the gradient is taken with respect to the normalised rows (released).
+    """
+
+    def __init__(self, streams: int, width: int, clusters: int, temperature: float, head: str, seed: int) -> None:
+        super().__init__()
+        self.temperature, self.in_graph = temperature, head == "in_graph"
+        bound = width**-0.5  # as a Linear layer without bias
+        self.weight = nn.Parameter(torch.empty(streams, clusters, width))
+        for m in range(streams):
+            with seeded(seed, f"cluster_head.{m}"):
+                nn.init.uniform_(self.weight.data[m], -bound, bound)
+
+    @torch.no_grad()
+    def project_(self) -> None:
+        """Give every weight row unit norm, in place; nothing to do when the graph does it."""
+        if not self.in_graph:
+            self.weight.copy_(F.normalize(self.weight, dim=-1))
+
+    def forward(self, Z: Tensor) -> Tensor:
+        weight = F.normalize(self.weight, dim=-1) if self.in_graph else self.weight
+        return self.temperature * F.normalize(Z, dim=-1) @ weight.mT
+
+
+def prototypes(Q: Tensor, Z: Tensor) -> Tensor:
+    """Eq. 8, 9: unit-length class centres of Z (M, N, H) under labels Q (M|1, N, K) -> (M, K, H).
+
+    The sum points where the mean does, and only directions are compared (Eq. 10). An empty class gives the zero vector.
+    Embeddings enter un-normalised; gradients flow through them, not through the labels.
+    """
+    return F.normalize(Q.mT @ Z, dim=-1)
+
+
+def class_logits(Q_C: Tensor, Q_A: Tensor, Z: Tensor, rho: float) -> Tensor:
+    """Eq. 10: rho cos(cluster prototype, foreground / background prototype); Q_A (M, N) -> (M, K, 2), column 0 foreground.
+
+    Their Softmax is P^R = [P^F, P^B].
+    """
+    sides = prototypes(torch.stack([Q_A, 1 - Q_A], -1), Z)
+    return rho * prototypes(Q_C, Z) @ sides.mT
+
+
+def label_loss(Q: Tensor, logits: Tensor) -> Tensor:
+    """Eq. 3 and 11: <Q, -log Softmax(logits)>, averaged over streams and rows; Q (M|1, N, K), logits (M, N, K).
+
+    The paper sums over rows; the mean keeps lambda_C and lambda_R meaningful whatever N = B T is (released, too).
+    """
+    return -(Q * logits.log_softmax(-1)).sum(-1).mean()
+
+
+def assisted(P_C: Tensor, Q_R: Tensor) -> Tensor:
+    r"""Eq. 17: \hat P^A = P^C Q^R_{:,0}, the law of total probability; (..., N, K), (..., K, 2) -> (..., N)."""
+    return (P_C @ Q_R[..., 0].unsqueeze(-1)).squeeze(-1)

@@ -1,0 +1,63 @@
+"""Multiple instance learning of the baseline: calibrated scores, top-k, video loss, Q^A, generalised BCE (E.1, Eq. 1, 2)."""
+
+import torch
+from torch import Tensor
+
+
+def calibrate(P_V: Tensor, P_A: Tensor, omega: float) -> Tensor:
+    """Appendix E.1: hat P^V = omega P^V + (1 - omega) P^A; P_V (..., T, C), P_A (..., T) -> (..., T, C)."""
+    return omega * P_V + (1 - omega) * P_A.unsqueeze(-1)
+
+
+def select(scores: Tensor, k: int) -> Tensor:
+    """Eq. 18: indices of the k highest snippets per video and class; scores (..., T, C) -> (..., k, C)."""
+    return scores.topk(max(1, k), dim=-2).indices
+
+
+def pool(cas: Tensor, selected: Tensor) -> Tensor:
+    """Eq. 19 without its Softmax: mean logit over the selected snippets; (..., T, C), (..., k, C) -> (..., C).
+
+    Logits are pooled and one Softmax follows: P^V is already a Softmax, and as printed a second one would bound every
+    video score by e / (e + C - 1) (both streams of the released code pool logits, too).
+    """
+    return cas.gather(-2, selected.expand(*cas.shape[:-2], *selected.shape[-2:])).mean(-2)
+
+
+def video_loss(pooled: Tensor, labels: Tensor, label_norm: float, label_floor: float) -> Tensor:
+    """Eq. 1: L_V, the mean over streams and videos of -sum_c Y_c log Softmax(pooled)_c.
+
+    ``pooled`` (M, B, C) logits, ``labels`` (B, C) multi-hot. Y is divided by sum(Y)^label_norm (0: the paper's multi-hot,
+    1: released) and ``label_floor`` is added (released: 1e-10).
+    """
+    Y = labels / labels.sum(-1, keepdim=True).clamp_min(1) ** label_norm + label_floor
+    return -(Y * pooled.log_softmax(-1)).sum(-1).mean()
+
+
+def foreground_labels(selected: Tensor, labels: Tensor, T: int) -> Tensor:
+    """Section 3.1: Q^A in {0, 1}, the union of the snippets selected for the classes present.
+
+    ``selected`` (..., B, k, C), ``labels`` (B, C) -> (..., B, T). A video without labels has no foreground.
+    """
+    chosen = labels.new_zeros(*selected.shape[:-2], T, selected.shape[-1]).scatter_(-2, selected, 1.0)
+    return (chosen * labels.unsqueeze(-2)).amax(-1)
+
+
+def box_cox_loss(u: Tensor, gamma: float) -> Tensor:
+    """Eq. 2's (1 - u^gamma) / gamma, stable as gamma -> 0, where it is -log u (binary cross-entropy, Table 9)."""
+    log_u = u.clamp_min(torch.finfo(u.dtype).tiny).log()
+    return -log_u if gamma == 0 else -torch.expm1(gamma * log_u) / gamma
+
+
+def generalised_bce(P_A: Tensor, Q_A: Tensor, gamma: float, per_video: bool, guard: float) -> Tensor:
+    """Eq. 2: L_A, averaged over streams; P_A, Q_A (M, B, T).
+
+    N_pos and N_neg are counted over the batch (paper) or ``per_video``, whose losses are then averaged (released).
+    ``guard`` is the released 1e-7 inside powers and denominators; with 0, an empty side contributes 0.
+    """
+    axes = (-1,) if per_video else (-2, -1)
+
+    def side(P: Tensor, Q: Tensor) -> Tensor:
+        count = (Q.sum(axes) + guard).clamp_min(torch.finfo(Q.dtype).tiny)
+        return ((Q * box_cox_loss(P + guard, gamma)).sum(axes) / count).mean()
+
+    return side(P_A, Q_A) + side(1 - P_A, 1 - Q_A)
