@@ -1,0 +1,57 @@
+# One command from a clone to a table: `make table2`. Everything runs in .venv, made on first use.
+PYTHON ?= python3.11
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+JOBS   ?=
+RUN    := $(BIN)/python -m harness.run $(if $(JOBS),--jobs $(JOBS))
+
+STUDIES := $(filter-out studies/search_%,$(wildcard studies/*.yaml))
+
+.PHONY: table2 paper paper-quick report ui search bench test test-slow lint schema clean help
+
+help:           ## this list
+	@grep -E '^[a-z0-9-]+: .*##|^[a-z0-9-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
+
+$(BIN)/python: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
+	@touch $(BIN)/python
+
+table2: $(BIN)/python  ## Table 2 on the embedded data set
+	$(RUN) studies/table2.yaml
+
+paper: $(BIN)/python  ## every study at default scale, then the report card
+	$(RUN) $(STUDIES)
+	$(BIN)/python -m harness.report --all
+
+paper-quick: $(BIN)/python  ## every study at tiny scale: mechanics only
+	$(RUN) $(STUDIES) --quick
+	$(BIN)/python -m harness.report --all --quick
+
+report: $(BIN)/python  ## the report card of what has been run
+	$(BIN)/python -m harness.report --all
+
+search: $(BIN)/python  ## an Optuna search of CASE's settings
+	$(BIN)/python -m harness.search studies/search_case.yaml
+
+ui: $(BIN)/python  ## MLflow's pages on 127.0.0.1
+	$(BIN)/python -m harness.ui
+
+bench: $(BIN)/python  ## where the time goes, as ratios within one run
+	$(BIN)/python -m harness.bench
+
+test: $(BIN)/python  ## the tests, without the slow ones
+	$(BIN)/python -m pytest -q -n 2 -m 'not slow'
+
+test-slow: $(BIN)/python  ## the slow studies and tests
+	$(BIN)/python -m pytest -q -n 2 -m slow
+
+lint: $(BIN)/python  ## ruff and mypy --strict
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+schema: $(BIN)/python  ## JSON Schema of study files, for editors
+	$(BIN)/python -m harness.config > studies/schema.json
+
+clean:  ## results, caches and the virtual environment
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache
+	find mlruns -mindepth 1 ! -name .gitkeep -delete
