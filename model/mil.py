@@ -17,10 +17,26 @@ def select(scores: Tensor, k: int) -> Tensor:
 def pool(cas: Tensor, selected: Tensor) -> Tensor:
     """Eq. 19 without its Softmax: mean logit over the selected snippets; (..., T, C), (..., k, C) -> (..., C).
 
+    Leading axes broadcast: one selection for several streams, or several selections from one fused T-CAS.
     Logits are pooled and one Softmax follows: P^V is already a Softmax, and as printed a second one would bound every
     video score by e / (e + C - 1) (both streams of the released code pool logits, too).
     """
-    return cas.gather(-2, selected.expand(*cas.shape[:-2], *selected.shape[-2:])).mean(-2)
+    lead = torch.broadcast_shapes(cas.shape[:-2], selected.shape[:-2])  # type: ignore[no-untyped-call]
+    return cas.expand(*lead, *cas.shape[-2:]).gather(-2, selected.expand(*lead, *selected.shape[-2:])).mean(-2)
+
+
+def highest(cas: Tensor, k: int) -> Tensor:
+    """Mean of the k largest values over time per class, what most baselines pool by; (..., T, C) -> (..., C)."""
+    return pool(cas, select(cas, k))
+
+
+def min_max(values: Tensor, axis: int = -2) -> Tensor:
+    """Released BaS-Net's (and WUM's) scale over time: (v - lo) / (hi - lo) with hi = relu(max), lo = relu(min).
+
+    A denominator that is not positive counts as 1. Values below 0 stay below 0.
+    """
+    lo, hi = values.amin(axis, keepdim=True).relu(), values.amax(axis, keepdim=True).relu()
+    return (values - lo) / torch.where(hi > lo, hi - lo, torch.ones_like(hi))
 
 
 def video_loss(pooled: Tensor, labels: Tensor, label_norm: float, label_floor: float) -> Tensor:

@@ -12,6 +12,11 @@ from typing import Any, ClassVar, Literal
 SCORING: Mapping[str, Any] = {"scoring": True}
 
 
+def steps(first: float, step: float, count: int) -> tuple[float, ...]:
+    """``count`` thresholds from ``first`` on, as decimal numbers."""
+    return tuple(round(first + step * i, 3) for i in range(count))
+
+
 @dataclass(frozen=True)
 class CoLabel:
     """Two-stream co-labeling (TSCL, Appendix E.2): which labellings see the mean of the streams."""
@@ -37,11 +42,95 @@ class ProposedOptions:
     kernel: int = 3  # temporal kernel of the embedding encoders (released: 1), Appendix E.3
 
     sets: ClassVar[Mapping[str, Any]] = {  # what choosing this baseline sets elsewhere
-        "localization.thresholds": {"calibrated": tuple(round(0.1 * i, 1) for i in range(1, 10))},
+        "localization.thresholds": {"calibrated": steps(0.1, 0.1, 9)},
     }
 
 
-OPTIONS: Mapping[str, type] = {"proposed": ProposedOptions}
+@dataclass(frozen=True)
+class AslOptions(ProposedOptions):
+    """ASL (Ma et al., 2021): the fields of the paper's baseline with the values of ASL's release."""
+
+    lambda_a: float = 2.0  # weight of the attention loss under a mean over streams (released: their sum)
+    per_video: bool = True  # normalised per video
+    guard: float = 1e-7  # added inside powers and denominators of L_A
+    label_norm: float = 1.0  # video labels sum to 1
+    label_floor: float = 1e-10  # added to the video labels
+    omega: float = 1 / 3  # (softmax(cas) + A_rgb + A_flow) / 3 selects
+    omega_test: float = field(default=1 / 3, metadata=SCORING)  # and is thresholded
+    kernel: int = 1  # temporal kernel of all encoders
+
+    sets: ClassVar[Mapping[str, Any]] = {
+        "training.weight_decay": 5e-4,
+        "localization.class_threshold": 0.25,
+        "localization.class_fallback": "argmax",
+        "localization.thresholds": {"calibrated": steps(0.1, 0.1, 9)},
+        "localization.oic_lambda": 0.2,  # what its call amounts to (NOTES, table of differences, row 11)
+        "localization.oic_gamma": 0.2,
+        "localization.nms": "hard",  # the released default; "soft" behind a flag
+        "localization.nms_threshold": 0.4,
+        "localization.nms_alpha": 0.35,
+        "localization.nms_plus": 1.0,
+    }
+
+
+@dataclass(frozen=True)
+class BasnetOptions:
+    """BaS-Net (Lee et al., 2020): base and suppression branch with shared weights."""
+
+    alpha: float = 1e-4  # weight of the sparsity of the attention
+    topk: int = 8  # T // topk snippets are pooled per class
+    dropout: float = 0.7  # before the last layer, its own mask per branch
+    channels: int = 0  # hidden channels of the T-CAS module; 0: as many as features enter (released: 2048)
+    lambda_a: float = 0.0  # weight of Eq. 2 on the attention, which the released baseline lacks
+    gamma: float = 0.7  # gamma of that loss
+    cat_gain: float = field(default=1.0, metadata=SCORING)  # how far CAT moves the thresholded sequence
+    skip_only_class_zero: bool = field(default=True, metadata=SCORING)  # released: {class 0} alone gets no entry
+
+    sets: ClassVar[Mapping[str, Any]] = {
+        "training.weight_decay": 5e-4,
+        "localization.class_threshold": 0.25,
+        "localization.class_fallback": "none",
+        "localization.thresholds": {"cas": steps(0.0, 0.025, 10)},
+        "localization.oic_lambda": 0.25,
+        "localization.oic_gamma": 0.2,
+        "localization.nms": "hard",
+        "localization.nms_threshold": 0.7,
+        "localization.nms_plus": 1.0,
+    }
+
+
+@dataclass(frozen=True)
+class WumOptions:
+    """WUM (Lee et al., 2021): the length of a snippet's embedding tells action from background."""
+
+    alpha: float = 5e-4  # weight of the uncertainty loss
+    beta: float = 1.0  # weight of the background-entropy loss
+    margin: float = 100.0  # length that the mean pseudo-action embedding should reach
+    r_act: int = 9  # T // r_act pseudo-action snippets
+    r_bkg: int = 4  # T // r_bkg pseudo-background snippets
+    dropout: float = 0.7  # before the classifier, and of the mask over time
+    channels: int = 0  # channels of the embedding; 0: as many as features enter (released: 2048)
+    attention: Literal["ends", "margin"] = "ends"  # P^A of magnitudes: between video means, or min(m, margin) / margin
+
+    sets: ClassVar[Mapping[str, Any]] = {
+        "training.weight_decay": 5e-4,
+        "localization.class_threshold": 0.2,
+        "localization.class_fallback": "argmax",
+        "localization.thresholds": {"cas": steps(0.0, 0.025, 10), "magnitude": steps(0.4, 0.025, 9)},
+        "localization.oic_lambda": 0.25,
+        "localization.oic_gamma": 0.2,
+        "localization.nms": "hard",
+        "localization.nms_threshold": 0.6,
+        "localization.nms_plus": 1.0,
+    }
+
+
+OPTIONS: Mapping[str, type] = {
+    "proposed": ProposedOptions,
+    "asl": AslOptions,
+    "basnet": BasnetOptions,
+    "wum": WumOptions,
+}
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,19 @@ def fuse(P: Tensor, on: bool) -> Tensor:
     return P.mean(0, keepdim=True) if on else P
 
 
+def joined(x: Tensor) -> Tensor:
+    """The streams as one, for baselines that concatenate them: (M, B, T, D) -> (1, B, T, M D), stream after stream."""
+    return x.movedim(0, -2).flatten(-2).unsqueeze(0)
+
+
+def dropout(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
+    """Dropout with the mask drawn from ``generator``, so that a step stays a pure function; None: no dropout."""
+    if generator is None or p == 0:
+        return x
+    keep = torch.rand(x.shape, generator=generator, device=x.device, dtype=x.dtype) >= p
+    return x * keep / (1 - p)
+
+
 @contextmanager
 def seeded(seed: int, name: str) -> Iterator[None]:
     """Draw initial weights from a generator that belongs to (seed, name) alone.

@@ -33,13 +33,19 @@ class Baseline(nn.Module):
         return Snippets(cas, self.attention_layer(Z).squeeze(-1).sigmoid(), Z)
 
     def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """Eq. 1, 2, 18, 19, 24: L_V + lambda_A L_A, its terms, and Q^A."""
-        o, (streams, _, T) = self.options, snippets.attention.shape
-        selected = training_selection(snippets, batch, co_label, o.omega, o.topk)  # (M|1, B, k, C)
-        Q_A = foreground_labels(selected, batch.labels, T).expand(streams, -1, -1)
-        L_V = video_loss(pool(snippets.cas, selected), batch.labels, o.label_norm, o.label_floor)
-        L_A = generalised_bce(snippets.attention, Q_A, o.gamma, o.per_video, o.guard)
-        return L_V + o.lambda_a * L_A, {"video": L_V, "attention": L_A}, Q_A
+        return selection_losses(self.options, snippets, batch, co_label)
+
+
+def selection_losses(
+    options: ProposedOptions, snippets: Snippets, batch: Batch, co_label: bool
+) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    """Eq. 1, 2, 18, 19, 24: L_V + lambda_A L_A, its terms, and Q^A."""
+    o, (streams, _, T) = options, snippets.attention.shape
+    selected = training_selection(snippets, batch, co_label, o.omega, o.topk)  # (M|1, B, k, C)
+    Q_A = foreground_labels(selected, batch.labels, T).expand(streams, -1, -1)
+    L_V = video_loss(pool(snippets.cas, selected), batch.labels, o.label_norm, o.label_floor)
+    L_A = generalised_bce(snippets.attention, Q_A, o.gamma, o.per_video, o.guard)
+    return L_V + o.lambda_a * L_A, {"video": L_V, "attention": L_A}, Q_A
 
 
 @torch.no_grad()

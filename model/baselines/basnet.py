@@ -1,0 +1,94 @@
+r"""BaS-Net (Lee et al., AAAI 2020, "Background suppression network"): two branches with shared weights.
+
+Filter: w = sigmoid(conv(LeakyReLU(conv(x)))), both 1x1. T-CAS module g with C + 1 classes (the last is background): two
+kernel-3 convolutions with LeakyReLU, dropout, 1x1 without bias. The base branch is g(x), the suppression branch g(w x),
+each with its own dropout mask. Loss: BCE(base, [y, 1] / (|y| + 1)) + BCE(suppressed, [y, 0] / |y|) + alpha |w|_1.
+
+With CASE (the paper does not say): one stream. Z is the filter's hidden layer (LeakyReLU: may be negative), P^A = w,
+Q^A the union of the k highest snippets of g(w x) for the classes present, background excluded. The baseline has no loss
+on its attention; ``lambda_a`` adds Eq. 2 (a change of the baseline, 0 by default).
+Clustering-assisted testing: feeding the refined attention through the network again would need a pass; stored scores
+allow moving the thresholded sequence by what CAT moves the attention: v + cat_gain (refined - P^A), cut to [0, 1]. That
+is what Appendix E.1's calibration does, with a gain of 1 - omega; without CAT the released rule remains.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.inference import Group, Inference
+from model.mil import foreground_labels, generalised_bce, highest, min_max, select
+from model.settings import BasnetOptions
+from model.streams import Batch, PerStream, Shape, Snippets, Temporal, dropout, joined
+
+
+class Baseline(nn.Module):
+    """Filter and T-CAS module on the joined streams; axis M has length 1 throughout."""
+
+    streams = 1
+
+    def __init__(self, options: BasnetOptions, shape: Shape, seed: int) -> None:
+        super().__init__()
+        self.options, self.width = options, shape.width
+        features = shape.streams * shape.features
+        hidden = options.channels or features
+
+        def layer(inputs: int, outputs: int, kernel: int, name: str, bias: bool = True) -> PerStream:
+            return PerStream(lambda: Temporal(inputs, outputs, kernel, bias), 1, seed, name)
+
+        self.filter1 = layer(features, shape.width, 1, "filter1")
+        self.filter2 = layer(shape.width, 1, 1, "filter2")
+        self.cas1 = layer(features, hidden, 3, "cas1")
+        self.cas2 = layer(hidden, hidden, 3, "cas2")
+        self.cas3 = layer(hidden, shape.classes + 1, 1, "cas3", bias=False)
+
+    def forward(self, batch: Batch) -> Snippets:
+        x = joined(batch.x)  # (1, B, T, M D)
+        Z = F.leaky_relu(self.filter1(x))
+        w = self.filter2(Z).sigmoid()  # (1, B, T, 1)
+        cas = self.sequence(w * x, batch.generator)  # (1, B, T, C + 1)
+        return Snippets(cas[..., :-1], w.squeeze(-1), Z, {"background": cas[0, ..., -1]})
+
+    def sequence(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
+        """g: T-CAS logits (1, B, T, C + 1), background last."""
+        hidden = F.leaky_relu(self.cas2(F.leaky_relu(self.cas1(x))))
+        return self.cas3(dropout(hidden, self.options.dropout, generator))
+
+    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Base, suppression and sparsity losses; the base branch is computed here, testing never needs it."""
+        o, w, y = self.options, snippets.attention, batch.labels
+        k = w.shape[-1] // o.topk
+        suppressed = torch.cat([snippets.cas, snippets.extra["background"][None, ..., None]], -1)
+        base = self.sequence(joined(batch.x), batch.generator)
+        parts = {
+            "base": F.binary_cross_entropy(highest(base, k).softmax(-1)[0], _target(y, 1)),
+            "suppressed": F.binary_cross_entropy(highest(suppressed, k).softmax(-1)[0], _target(y, 0)),
+            "sparsity": w.abs().sum(-1).mean(),
+        }
+        loss = parts["base"] + parts["suppressed"] + o.alpha * parts["sparsity"]
+        Q_A = foreground_labels(select(snippets.cas.detach(), k), y, w.shape[-1])
+        if o.lambda_a:
+            parts["attention"] = generalised_bce(w, Q_A, o.gamma, per_video=False, guard=0.0)
+            loss = loss + o.lambda_a * parts["attention"]
+        return loss, parts, Q_A
+
+
+def _target(labels: Tensor, background: float) -> Tensor:
+    """[y, background] divided by its sum; (B, C) -> (B, C + 1)."""
+    full = F.pad(labels, (0, 1), value=background)
+    return full / full.sum(-1, keepdim=True).clamp_min(1)
+
+
+def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: BasnetOptions) -> Inference:
+    """Released rule: min-max T-CAS of the suppression branch, zeroed below the threshold before the contrast, in which
+    every class that is searched for has video score 1; classes from the suppressed score, background left out."""
+    cas = torch.as_tensor(scores["cas"])[:, 0].double()  # (V, T, C)
+    full = torch.cat([cas, torch.as_tensor(scores["background"]).double()[..., None]], -1)
+    video = highest(full, cas.shape[1] // options.topk).softmax(-1)[:, :-1].numpy()
+    shift = options.cat_gain * (refined - scores["attention"].mean(1, dtype=np.float64))  # (V, T)
+    sequence = np.clip(min_max(cas).numpy() + shift[..., None], None, 1)
+    group = Group(sequence, sequence, np.ones_like(video), zero_below=True)
+    return Inference(video, {"cas": group}, options.skip_only_class_zero)
