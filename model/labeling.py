@@ -42,7 +42,7 @@ def argsort_rank(a: Tensor) -> Tensor:
 
 
 RANKS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "true": true_rank,
+    "exact": true_rank,
     "argsort": argsort_rank,
     "probability": lambda a: a,  # Appendix F.2: P^A in place of R
 }

@@ -151,7 +151,7 @@ class CaseSettings:
     sinkhorn_steps: int = 50  # rounds of Sinkhorn-Knopp for Q^C, Eq. 7, 15 (released: 3)
     sinkhorn_steps_r: int = 50  # rounds of Sinkhorn-Knopp for Q^R, Eq. 11 (released: 3)
     sigma: float = 10.0  # standard deviation of the prior, Eq. 13; inf: Eq. 15 becomes Eq. 7
-    rank: Literal["true", "argsort", "probability"] = "true"  # R of Eq. 13 (released: argsort; Appendix F.2: P^A)
+    rank: Literal["exact", "argsort", "probability"] = "exact"  # R of Eq. 13 (released: argsort; Appendix F.2: P^A)
     initial_q_r: float | Literal["uniform"] = 0.5  # Q^R before step 1; "uniform" is 1 / K^C (released)
     project: Literal["sinkhorn", "rows"] = "sinkhorn"  # "rows" is PL of Table 4: Eq. 4 disabled for Q^C
     hard: bool = False  # one-hot Q^C (Table 4)
