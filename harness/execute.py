@@ -17,6 +17,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any, Literal
@@ -169,6 +170,7 @@ class Seat:
     def _start(self) -> None:
         """Start the worker under its environment, deaf to Ctrl-C: the driver decides when workers end."""
         context = multiprocessing.get_context("spawn")
+        resource_tracker.ensure_running()  # type: ignore[no-untyped-call]  # before deaf(): starting it unblocks SIGINT
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(theirs, self.worker), daemon=True)
         with environment(self.place), deaf():

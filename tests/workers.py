@@ -1,0 +1,64 @@
+"""Stand-ins for a worker: importable by spawned processes, without torch. A job's seed says how it behaves."""
+
+import os
+import signal
+import time
+
+import numpy as np
+
+from harness import results
+from harness.results import Job, Progress
+from harness.settings import Settings
+
+GOOD, RAISES, DIES, SLOW = 0, 1001, 1002, 1003
+
+
+def job(root, key, seed=GOOD, scorings=("s1",), rescore=False):
+    settings = Settings()
+    return Job(key, settings, seed, dict.fromkeys(scorings, settings), root, f"toy row 1, seed {seed}", rescore)
+
+
+def finish(job: Job, value: float = 40.0, status: str = "ok") -> None:
+    """Write what a training and its scorings leave in the store."""
+    record = {"status": status, "reason": "loss not finite at step 3" if status == "nan" else "", "seed": job.seed}
+    record |= {"seconds": {"total": 2.0, "evaluation": 0.5}, "peak_mb": 300, "torch": "2.6.0", "parameters": 7}
+    steps = np.arange(1, 301)
+    curves = {"step": steps, "loss": 1 / steps, "loss/video": 2 / steps, "P_A/min": 0 * steps}
+    results.write_training(
+        job.root,
+        job.training_key,
+        record,
+        {"curves": curves, "scores": {"attention": np.full((2, 2, 3), 0.25)}},
+        {"checkpoint.pt": lambda path: path.write_bytes(b"weights")},
+        job.settings,
+    )
+    if status == "ok":
+        score(job, value)
+
+
+def score(job: Job, value: float) -> None:
+    metrics = {"map/avg": value, "map/0.50": value / 2, "map/0.1:0.5": value, "acc": 75.0, "entropy/P_C": 0.5}
+    curve = {"step": [150, 300]} | {name: [number / 2, number] for name, number in metrics.items()}
+    result = {"metrics": metrics, "curve": curve, "best": {"step": 300, "metrics": metrics}}
+    predictions = {"version": "VERSION 1.3", "external_data": {}, "results": {"v1": []}}
+    for key, settings in job.scorings.items():
+        results.write_result(job.root, job.training_key, key, result, predictions, settings)
+
+
+def toy(job: Job, tell) -> str:
+    """Finish, raise, die or hang, as the job's seed says."""
+    if job.seed == RAISES:
+        results.write_failure(job, "ValueError: planted")
+        return "ValueError: planted"
+    if job.seed == DIES:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job.seed == SLOW:
+        time.sleep(1)
+    tell(Progress(job.training_key, 150, 300, 20.0))
+    finish(job, value=40.0 + job.seed)
+    return ""
+
+
+def threads(job: Job, tell) -> str:
+    """Report the process and its environment through the outcome."""
+    return f"{os.getpid()} {os.environ.get('OMP_NUM_THREADS')} {os.environ.get('CUDA_VISIBLE_DEVICES')}"
