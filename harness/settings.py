@@ -1,4 +1,4 @@
-"""Settings of a run beside the method's own: training, localisation, metrics and data source. No torch."""
+r"""Settings of a run beside the method's own: training, localisation, metrics and data source. No torch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -37,6 +37,8 @@ class Localization:
     nms_threshold: float = 0.4  # overlap from which a proposal is suppressed
     nms_alpha: float = 0.35  # decay of the soft variant
     nms_plus: float = 0.0  # seconds added to lengths in the overlap (released: 1)
+    q_r: Literal["learned", "oracle"] = "learned"  # oracle: each cluster's true foreground rate on the test split
+    match: Literal["none", "quantile"] = "none"  # quantile: \hat P^A gets the distribution of P^A before it is fused
 
 
 @dataclass(frozen=True)
