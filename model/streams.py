@@ -70,10 +70,11 @@ def dropout(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
 def seeded(seed: int, name: str) -> Iterator[None]:
     """Draw initial weights from a generator that belongs to (seed, name) alone.
 
-    So a module's first weights do not depend on which other modules a row builds: rows stay paired over seeds.
+    So a module's first weights do not depend on which other modules a row builds: rows stay paired over seeds. Both are
+    hashed to 32 bits because torch's CPU generator ignores the higher bits of a seed.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed((seed << 32) ^ crc32(name.encode()))
+        torch.manual_seed(crc32(f"{seed}/{name}".encode()))
         yield
 
 
