@@ -125,11 +125,97 @@ class WumOptions:
     }
 
 
+@dataclass(frozen=True)
+class UntrimmedOptions:
+    """UntrimmedNets (Wang et al., 2017) with soft selection, on given features; localisation is the preset's."""
+
+    topk: int = 8  # T // topk snippets per class are foreground (for CASE)
+    kernel: int = 1  # temporal kernel of the encoder
+
+    sets: ClassVar[Mapping[str, Any]] = {"localization.thresholds": {"weighted": steps(0.1, 0.1, 9)}}
+
+
+@dataclass(frozen=True)
+class WtalcOptions:
+    """W-TALC (Paul et al., 2018): k-max MIL and co-activity similarity; localisation is the preset's."""
+
+    share: float = 0.5  # lambda: weight of the MIL loss, 1 - lambda of co-activity similarity
+    delta: float = 0.5  # margin of the similarity hinge
+    s: int = 8  # ceil(T / s) snippets are pooled per class
+    dropout: float = 0.5  # before the classifier
+    channels: int = 0  # channels of the embedding; 0: as many as features enter (released: 2048)
+    omega_test: float = field(default=0.5, metadata=SCORING)  # share of the T-CAS in what is thresholded
+
+    sets: ClassVar[Mapping[str, Any]] = {
+        "training.weight_decay": 5e-4,
+        "localization.thresholds": {"calibrated": steps(0.1, 0.1, 9)},
+    }
+
+
+@dataclass(frozen=True)
+class ColaOptions:
+    """CoLA (Zhang et al., 2021): snippet contrast between easy and hard snippets."""
+
+    weight: float = 0.01  # lambda: weight of the snippet contrast
+    temperature: float = 0.07  # of the contrast
+    r_easy: int = 5  # T // r_easy easy snippets, also pooled per class
+    r_hard: int = 20  # T // r_hard hard snippets
+    inner: int = 3  # m: smaller structure of erosion and dilation
+    outer: int = 6  # M: larger structure
+    dropout: float = 0.7  # before the classifier
+    mask: float = 0.6  # share of the time line hidden from the easy mining
+    channels: int = 0  # channels of the embedding; 0: as many as features enter (released: 2048)
+
+    sets: ClassVar[Mapping[str, Any]] = {
+        "training.weight_decay": 5e-4,
+        "localization.class_threshold": 0.2,
+        "localization.class_fallback": "argmax",
+        "localization.thresholds": {"cas": steps(0.0, 0.025, 10), "actionness": steps(0.1, 0.025, 33)},
+        "localization.oic_lambda": 0.25,
+        "localization.oic_gamma": 0.2,
+        "localization.nms": "hard",
+        "localization.nms_threshold": 0.6,
+        "localization.nms_plus": 1.0,
+    }
+
+
+@dataclass(frozen=True)
+class AcmnetOptions:
+    """ACM-Net (Qu et al., 2021): attention of action instance, action context and background."""
+
+    guide: float = 2e-3  # weight of the guide loss
+    separation: float = 5e-5  # weight of feature separation
+    sparsity: float = 2e-4  # weight of attention sparsity
+    margin: float = 50.0  # between the lengths of instance, context and background embeddings
+    r_instance: int = 8  # T // r snippets are pooled per class in each branch
+    r_context: int = 3
+    r_background: int = 3
+    dropout: float = 0.7  # of the mask over time, and before the classifier
+    channels: int = 0  # channels of the embedding; 0: as many as features enter (released: 2048)
+
+    sets: ClassVar[Mapping[str, Any]] = {
+        "training.weight_decay": 5e-5,
+        "localization.class_threshold": 0.25,
+        "localization.class_fallback": "argmax",
+        "localization.upsampling": 20,
+        "localization.thresholds": {"cas": steps(0.15, 0.05, 2), "attention": steps(0.15, 0.05, 17)},
+        "localization.oic_lambda": 0.2,
+        "localization.oic_gamma": 0.0,
+        "localization.nms": "hard",
+        "localization.nms_threshold": 0.55,
+        "localization.nms_plus": 1.0,
+    }
+
+
 OPTIONS: Mapping[str, type] = {
     "proposed": ProposedOptions,
     "asl": AslOptions,
     "basnet": BasnetOptions,
     "wum": WumOptions,
+    "untrimmed": UntrimmedOptions,
+    "wtalc": WtalcOptions,
+    "cola": ColaOptions,
+    "acmnet": AcmnetOptions,
 }
 
 

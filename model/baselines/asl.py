@@ -1,8 +1,8 @@
 r"""ASL (Ma et al., CVPR 2021, "Weakly supervised action selection learning in video"): learn to select actions.
 
 One video branch on the concatenated features, one attention branch (actionness) per stream. Snippets are selected by
-(softmax(cas) + sum of attentions) / 3, which with two streams is Appendix E.1's calibration with omega = 1/3; the video
-loss is Eq. 1, the attention loss Eq. 2 per video (its q is our gamma). No dropout.
+(softmax(cas) + sum of attentions) / 3, which with two streams is Appendix E.1's calibration with omega = 1/3; the
+video loss is Eq. 1, the attention loss Eq. 2 per video (its q is our gamma). No dropout.
 
 With CASE: Z_m is the attention encoder's output, P^A_m the attention, Q^A the selected snippets (Eq. 24's switch
 decides whether both streams select together); co-labeling and clustering-assisted testing work as for the paper's own

@@ -1,15 +1,16 @@
 r"""BaS-Net (Lee et al., AAAI 2020, "Background suppression network"): two branches with shared weights.
 
-Filter: w = sigmoid(conv(LeakyReLU(conv(x)))), both 1x1. T-CAS module g with C + 1 classes (the last is background): two
-kernel-3 convolutions with LeakyReLU, dropout, 1x1 without bias. The base branch is g(x), the suppression branch g(w x),
-each with its own dropout mask. Loss: BCE(base, [y, 1] / (|y| + 1)) + BCE(suppressed, [y, 0] / |y|) + alpha |w|_1.
+Filter: w = sigmoid(conv(LeakyReLU(conv(x)))), both 1x1. T-CAS module g with C + 1 classes (the last is background):
+two kernel-3 convolutions with LeakyReLU, dropout, 1x1 without bias. The base branch is g(x), the suppression branch
+g(w x), each with its own dropout mask. Loss: BCE(base, [y, 1] / (|y| + 1)) + BCE(suppressed, [y, 0] / |y|) + alpha
+|w|_1.
 
 With CASE (the paper does not say): one stream. Z is the filter's hidden layer (LeakyReLU: may be negative), P^A = w,
-Q^A the union of the k highest snippets of g(w x) for the classes present, background excluded. The baseline has no loss
-on its attention; ``lambda_a`` adds Eq. 2 (a change of the baseline, 0 by default).
+Q^A the union of the k highest snippets of g(w x) for the classes present, background excluded. The baseline has no
+loss on its attention; ``lambda_a`` adds Eq. 2 (a change of the baseline, 0 by default).
 Clustering-assisted testing: feeding the refined attention through the network again would need a pass; stored scores
-allow moving the thresholded sequence by what CAT moves the attention: v + cat_gain (refined - P^A), cut to [0, 1]. That
-is what Appendix E.1's calibration does, with a gain of 1 - omega; without CAT the released rule remains.
+allow moving the thresholded sequence by what CAT moves the attention: v + cat_gain (refined - P^A), cut to [0, 1].
+That is what Appendix E.1's calibration does, with a gain of 1 - omega; without CAT the released rule remains.
 """
 
 from collections.abc import Mapping

@@ -1,14 +1,14 @@
 r"""WUM (Lee et al., AAAI 2021, "Weakly-supervised temporal action localization by uncertainty modeling").
 
-e = ReLU(conv_3(x)), cas = 1x1 without bias of dropout(e), magnitudes m = |e|_2. Pseudo-action: the T // r_act snippets of
-largest magnitude; pseudo-background: the T // r_bkg of smallest; both after one random mask over time.
+e = ReLU(conv_3(x)), cas = 1x1 without bias of dropout(e), magnitudes m = |e|_2. Pseudo-action: the T // r_act snippets
+of largest magnitude; pseudo-background: the T // r_bkg of smallest; both after one random mask over time.
 Loss: BCE(score_act, y / |y|) + alpha (relu(margin - |mean e_act|) + |mean e_bkg|)^2 + beta BCE(score_bkg, 1 / C).
 
 With CASE (the paper does not say): one stream, Z = e. P^A is the released test rule's normalised magnitude, 0 at the
-mean magnitude of the background snippets and 1 at that of the action snippets ("ends"), or the paper's
-min(m, margin) / margin ("margin"). Q^A is 1 for the T // r_act largest magnitudes without the random mask (a label should
-not be drawn by lot) and 0 for all others: Q^A in {0, 1} leaves no room for ignoring the middle. Clustering-assisted
-testing: the refined attention replaces the normalised magnitude, in the product with the T-CAS and where magnitudes are
+mean magnitude of the background snippets and 1 at that of the action snippets ("ends"), or the paper's min(m, margin)
+/ margin ("margin"). Q^A is 1 for the T // r_act largest magnitudes without the random mask (a label should not be
+drawn by lot) and 0 for all others: Q^A in {0, 1} leaves no room for ignoring the middle. Clustering-assisted testing:
+the refined attention replaces the normalised magnitude, in the product with the T-CAS and where magnitudes are
 thresholded.
 """
 

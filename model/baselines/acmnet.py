@@ -1,0 +1,101 @@
+r"""ACM-Net (Qu et al., TIP 2021): three attentions for action instance, action context and background.
+
+Joined streams -> temporal convolution, ReLU (e) -> Softmax over three attentions A_ins + A_con + A_bak = 1; a
+classifier with C + 1 classes (the last is background) on e under two dropout masks (one over time, one over entries).
+Each branch is cas times its attention, pooled by its own top k, with its own labels: [y, 0], [y, 1] and [0, 1], each
+divided by its sum; cross-entropies are added. Regularisers: guide sum_t |1 - p_bkg(t) - A_ins(t)| with p_bkg from the
+instance branch and A_ins without gradient; feature separation (relu(m - |e_ins| + |e_con|) + relu(m - |e_con| +
+|e_bak|) + |e_bak|)^2 on the mean embeddings that each attention selects; sparsity of A_ins and A_con.
+
+With CASE: one stream, Z = e, P^A = A_ins, Q^A the union of the k highest snippets of the instance branch for the
+classes present, background excluded. The refined attention replaces A_ins wherever testing uses it: in the instance
+branch (product, hence class scores and T-CAS) and where attention is thresholded. Choices where the paper is silent
+follow its public release: the gradient stop in the guide, the mean over the two sparse attentions, thresholds, runs of
+at least 2.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.inference import Group, Inference
+from model.mil import foreground_labels, highest, select, video_loss
+from model.settings import AcmnetOptions
+from model.streams import Batch, PerStream, Shape, Snippets, Temporal, dropout, joined
+
+
+class Baseline(nn.Module):
+    """One encoder, three attentions and a classifier on the joined streams; axis M has length 1 throughout."""
+
+    streams = 1
+
+    def __init__(self, options: AcmnetOptions, shape: Shape, seed: int) -> None:
+        super().__init__()
+        self.options = options
+        features = shape.streams * shape.features
+        self.width = options.channels or features
+
+        def layer(inputs: int, outputs: int, kernel: int, name: str) -> PerStream:
+            return PerStream(lambda: Temporal(inputs, outputs, kernel), 1, seed, name)
+
+        self.encoder = layer(features, self.width, 3, "encoder")
+        self.attention = layer(self.width, 3, 1, "attention")
+        self.classifier = layer(self.width, shape.classes + 1, 1, "classifier")
+
+    def forward(self, batch: Batch) -> Snippets:
+        o, e = self.options, self.encoder(joined(batch.x)).relu()  # (1, B, T, H)
+        A = self.attention(e).softmax(-1)  # (1, B, T, 3): instance, context, background
+        kept = e * dropout(torch.ones_like(e[..., :1]), o.dropout, batch.generator)
+        cas = self.classifier(dropout(kept, o.dropout, batch.generator))  # (1, B, T, C + 1)
+        return Snippets(cas[..., :-1], A[..., 0], e, {"background": cas[0, ..., -1], "branches": A[0]})
+
+    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Three classifications and three regularisers."""
+        o, e, y, T = self.options, snippets.embedding[0], batch.labels, snippets.cas.shape[-2]
+        A = snippets.extra["branches"]  # (B, T, 3)
+        cas = torch.cat([snippets.cas[0], snippets.extra["background"].unsqueeze(-1)], -1)  # (B, T, C + 1)
+        k = [max(1, T // r) for r in (o.r_instance, o.r_context, o.r_background)]
+        instance, context, background = (cas * A[..., i : i + 1] for i in range(3))
+        targets = F.pad(y, (0, 1)), F.pad(y, (0, 1), value=1.0), F.pad(torch.zeros_like(y), (0, 1), value=1.0)
+        parts = {
+            name: video_loss(highest(branch, k[i]), targets[i], 1.0, 0.0)
+            for i, (name, branch) in enumerate(
+                {"instance": instance, "context": context, "background": background}.items()
+            )
+        }
+        parts["guide"] = (1 - instance.softmax(-1)[..., -1] - A[..., 0].detach()).abs().sum(-1).mean()
+        parts["features"] = separation([_length(e, A[..., i], k[i]) for i in range(3)], o.margin)
+        parts["sparsity"] = A[..., :2].sum(-2).mean()
+        loss = parts["instance"] + parts["context"] + parts["background"]
+        loss = loss + o.guide * parts["guide"] + o.separation * parts["features"] + o.sparsity * parts["sparsity"]
+        return loss, parts, foreground_labels(select(instance.detach()[None, ..., :-1], k[0]), y, T)
+
+
+def _length(e: Tensor, attention: Tensor, k: int) -> Tensor:
+    """Length of the mean embedding of the k most attended snippets; (B, T, H), (B, T) -> (B,)."""
+    indices = attention.topk(k).indices
+    return e.gather(1, indices.unsqueeze(-1).expand(-1, -1, e.shape[-1])).mean(1).norm(dim=-1)
+
+
+def separation(lengths: list[Tensor], margin: float) -> Tensor:
+    """Feature separation of the lengths (B,) of instance, context and background embeddings."""
+    instance, context, background = lengths
+    gaps = (margin - instance + context).relu() + (margin - context + background).relu()
+    return ((gaps + background) ** 2).mean()
+
+
+def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: AcmnetOptions) -> Inference:
+    """Released rule: class probabilities of the instance branch, thresholded themselves and by the (refined) A_ins."""
+    attention = torch.as_tensor(refined).double().unsqueeze(-1)  # (V, T, 1)
+    cas = torch.cat([torch.as_tensor(scores["cas"])[:, 0], torch.as_tensor(scores["background"])[..., None]], -1)
+    instance = cas.double() * attention  # (V, T, C + 1)
+    video = highest(instance, instance.shape[1] // options.r_instance).softmax(-1)[:, :-1].numpy()
+    sequence = instance.softmax(-1)[..., :-1].numpy()
+    groups = {
+        "cas": Group(sequence, sequence, video, zero_below=True, shortest=2),
+        "attention": Group(attention.numpy(), sequence, video, shortest=2),
+    }
+    return Inference(video, groups)

@@ -1,0 +1,73 @@
+r"""UntrimmedNets (Wang et al., CVPR 2017) with soft selection: attention is a Softmax over the snippets of a video.
+
+Per stream an encoder, a classifier and a selection layer share the representation. Soft selection (the paper's Section
+3.3): w = Softmax over time of the selection logits; a video's class scores are sum_t w_t Softmax(cas_t) and the loss
+is the cross-entropy with y / |y|. Streams are trained side by side and averaged in testing (late fusion).
+
+Choices where the paper is silent or its setting does not carry over: features are given, so "feature extraction" is
+one temporal convolution with ReLU. P^A must lie in [0, 1] while w sums to 1: P^A = w / max w, from which w is
+recovered. Q^A is the union, over the classes present, of the T // topk snippets that contribute most to the class
+score, w_t Softmax(cas_t)_c, and Eq. 24's switch averages that over streams. Localisation: the paper thresholds w and
+then the class score; here their product, refined attention times class probability, min-max scaled over time, is
+thresholded and scored as for the other methods. With CASE: Z is the shared representation, hence clusters shape the
+classes, too.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.inference import Group, Inference
+from model.mil import foreground_labels, min_max, select
+from model.settings import UntrimmedOptions
+from model.streams import Batch, PerStream, Shape, Snippets, Temporal, fuse
+
+
+class Baseline(nn.Module):
+    """Encoder -> Z -> T-CAS and selection logits, for each of M streams."""
+
+    def __init__(self, options: UntrimmedOptions, shape: Shape, seed: int) -> None:
+        super().__init__()
+        self.options, self.streams, self.width = options, shape.streams, shape.width
+
+        def per_stream(features: int, width: int, kernel: int, name: str) -> PerStream:
+            return PerStream(lambda: Temporal(features, width, kernel), shape.streams, seed, name)
+
+        self.encoder = per_stream(shape.features, shape.width, options.kernel, "encoder")
+        self.classifier = per_stream(shape.width, shape.classes, 1, "classifier")
+        self.selection = per_stream(shape.width, 1, 1, "selection")
+
+    def forward(self, batch: Batch) -> Snippets:
+        Z = self.encoder(batch.x).relu()  # (M, B, T, H)
+        logits = self.selection(Z).squeeze(-1)  # (M, B, T)
+        return Snippets(self.classifier(Z), (logits - logits.amax(-1, keepdim=True)).exp(), Z)
+
+    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Cross-entropy of the softly selected class scores."""
+        P_V, P_A = snippets.cas.softmax(-1), snippets.attention
+        Y = batch.labels / batch.labels.sum(-1, keepdim=True).clamp_min(1)
+        loss = -(Y * soft_selection(P_V, P_A).clamp_min(torch.finfo(P_V.dtype).tiny).log()).sum(-1).mean()
+        with torch.no_grad():
+            chosen = select(fuse(P_V * weights(P_A), co_label), P_A.shape[-1] // self.options.topk)
+            Q_A = foreground_labels(chosen, batch.labels, P_A.shape[-1]).expand_as(P_A)
+        return loss, {"video": loss}, Q_A
+
+
+def weights(P_A: Tensor) -> Tensor:
+    """The soft selection w from P^A = w / max w; (..., T) -> (..., T, 1)."""
+    return (P_A / P_A.sum(-1, keepdim=True)).unsqueeze(-1)
+
+
+def soft_selection(P_V: Tensor, P_A: Tensor) -> Tensor:
+    """Class scores of videos: sum over t of w_t P^V_t; (..., T, C), (..., T) -> (..., C)."""
+    return (weights(P_A) * P_V).sum(-2)
+
+
+def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: UntrimmedOptions) -> Inference:
+    """Class scores by soft selection, streams averaged; refined attention times class probability is thresholded."""
+    P_V = torch.as_tensor(scores["cas"]).double().softmax(-1)  # (V, M, T, C)
+    video = soft_selection(P_V, torch.as_tensor(scores["attention"]).double()).mean(1).numpy()
+    sequence = min_max(P_V.mean(1) * torch.as_tensor(refined).double().unsqueeze(-1)).numpy()
+    return Inference(video, {"weighted": Group(sequence, sequence, video)})

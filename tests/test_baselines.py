@@ -1,0 +1,284 @@
+"""The contract of model/baselines/__init__.py: every file of the folder goes through it; what each one claims holds."""
+
+import math
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from harness.localize import detect
+from harness.settings import Localization
+from model import baselines
+from model.baselines import acmnet, cola, untrimmed, wtalc, wum
+from model.case import Case, Step
+from model.mil import min_max
+from model.settings import OPTIONS, CaseSettings, UntrimmedOptions, WumOptions
+from model.streams import Batch, Shape, dropout, joined
+
+NAMES = tuple(sorted(OPTIONS))
+M, B, T, D, C, H, K = 2, 4, 48, 6, 5, 8, 3
+
+
+def case(name: str, seed: int = 0, **changes) -> Case:
+    settings = CaseSettings(baseline=name, options=OPTIONS[name](), width=H, clusters=K, sinkhorn_steps=5)
+    return Case(replace(settings, **changes), Shape(M, D, C, H), seed)
+
+
+def batch(seed: int = 0, generator: int | None = 7) -> Batch:
+    rng = torch.Generator().manual_seed(seed)
+    labels = torch.eye(C)[torch.randint(C, (B,), generator=rng)]
+    labels[0, :2] = 1  # a video with two classes, and at least one pair that shares a class
+    labels[1] = labels[0]
+    dropped = None if generator is None else torch.Generator().manual_seed(generator)
+    return Batch(torch.randn(M, B, T, D, generator=rng).relu(), labels, generator=dropped)
+
+
+def run(name: str, steps: int = 1, **changes) -> tuple[Case, Step]:
+    """``steps`` optimiser steps on random features, with dropout."""
+    module = case(name, **changes)
+    optimizer, Q_R = torch.optim.Adam(module.parameters(), 1e-3), module.initial_q_r()
+    for number in range(steps):
+        optimizer.zero_grad()
+        step = module.step(Q_R, batch(number, generator=number))
+        step.loss.backward()
+        optimizer.step()
+        Q_R = step.Q_R
+    return module, step
+
+
+def test_every_file_is_an_option_and_every_option_a_file() -> None:
+    folder = Path(baselines.__file__).parent
+    assert {p.stem for p in folder.glob("*.py")} - {"__init__"} == set(OPTIONS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_defaults_say_nothing_that_the_harness_does_not_know(name: str) -> None:
+    known = {f"localization.{f.name}" for f in fields(Localization)} | {"training.weight_decay"}
+    assert set(OPTIONS[name].sets) <= known
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_shapes_and_ranges(name: str) -> None:
+    module, b = case(name), batch()
+    snippets = module.baseline(b)
+    streams, width = module.baseline.streams, module.baseline.width
+    assert snippets.attention.shape == (streams, B, T)
+    assert snippets.embedding.shape == (streams, B, T, width)
+    assert snippets.cas.shape in ((streams, B, T, C), (1, B, T, C))
+    assert bool(((snippets.attention >= 0) & (snippets.attention <= 1)).all())
+    assert all(value.shape[:2] == (B, T) for value in snippets.extra.values())
+    loss, parts, Q_A = module.baseline.losses(snippets, b, True)
+    assert loss.shape == ()
+    assert all(part.shape == () for part in parts.values())
+    assert Q_A.shape == (streams, B, T)
+    assert set(Q_A.unique().tolist()) == {0.0, 1.0}
+    assert not Q_A.requires_grad
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("co_label", [True, False])
+def test_one_step_of_case_is_finite_and_reaches_every_weight(name: str, co_label: bool) -> None:
+    settings = CaseSettings().co_label
+    module, step = run(name, co_label=replace(settings, select=co_label, classes=co_label, clusters=co_label))
+    assert math.isfinite(float(step.loss.detach()))
+    assert all(bool(part.isfinite()) for part in step.parts.values())
+    assert all(bool(value.isfinite()) for value in step.monitors.values())
+    for weight_name, weight in module.named_parameters():
+        assert weight.grad is not None, weight_name
+        assert bool(weight.grad.isfinite().all()), weight_name
+        assert float(weight.grad.abs().sum()) > 0, weight_name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_plain_baseline_is_its_own_loss(name: str) -> None:
+    """Without a head, a step of Case is the baseline's loss and nothing else."""
+    module = case(name, clusters=0, cat=0, lambda_c=0, lambda_r=0)
+    step = module.step(module.initial_q_r(), batch())
+    b = batch()
+    loss, parts, _ = module.baseline.losses(module.baseline(b), b, True)
+    assert torch.equal(step.loss, loss)
+    assert set(step.parts) == set(parts)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scores_give_an_inference_that_is_executed(name: str) -> None:
+    module, step = run(name, 2)
+    x = batch(9).x
+    scores = {k: v.numpy() for k, v in module.scores(x, step.Q_R).items()}
+    refined = 0.5 * scores["attention"].mean(1) + 0.5 * scores["clusters"].mean(1)
+    inference = baselines.load(name).inference(scores, refined.astype(np.float64), OPTIONS[name]())
+    assert inference.video.shape == (B, C)
+    assert inference.video.dtype == np.float64
+    assert inference.video.min() >= 0
+    assert (inference.video.sum(1) <= 1 + 1e-9).all()
+    for group in inference.groups.values():
+        assert group.threshold_on.shape in ((B, T, C), (B, T, 1))
+        assert group.score_on.shape == (B, T, C)
+        assert np.isfinite(group.threshold_on).all()
+        assert np.isfinite(group.score_on).all()
+    settings = localization(name)
+    assert set(inference.groups) == set(settings.thresholds)
+    found = detect(inference, replace(settings, class_threshold=0.0), np.full(B, 30.0))
+    assert len(found.score)
+    assert np.isfinite(found.score).all()
+    assert (found.start < found.end).all()
+    assert found.end.max() <= 30.0 + 1e-9
+
+
+def localization(name: str) -> Localization:
+    """The localisation that choosing a baseline sets."""
+    prefix = "localization."
+    own = {k.removeprefix(prefix): v for k, v in OPTIONS[name].sets.items() if k.startswith(prefix)}
+    return replace(Localization(), **own)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_refined_attention_moves_what_is_localised(name: str) -> None:
+    """CAT must be able to change detections: another refined attention than P^A gives another sequence."""
+    module, step = run(name, 2)
+    scores = {k: v.numpy() for k, v in module.scores(batch(9).x, step.Q_R).items()}
+    rule, P_A = baselines.load(name).inference, scores["attention"].mean(1, dtype=np.float64)
+    plain, moved = rule(scores, P_A, OPTIONS[name]()), rule(scores, 0.5 * P_A + 0.5 * P_A[:, ::-1], OPTIONS[name]())
+    assert any(not np.allclose(plain.groups[g].threshold_on, moved.groups[g].threshold_on) for g in plain.groups)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_runs_are_bitwise_equal(name: str) -> None:
+    first, second = run(name, 3), run(name, 3)
+    assert torch.equal(first[1].loss, second[1].loss)
+    for a, b in zip(first[0].parameters(), second[0].parameters()):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_start_weights_do_not_depend_on_the_clustering_head(name: str) -> None:
+    plain, with_head = case(name, clusters=0, cat=0), case(name)
+    theirs = dict(with_head.named_parameters())
+    for weight_name, weight in plain.named_parameters():
+        assert torch.equal(weight, theirs[weight_name]), weight_name
+    other = dict(case(name, seed=1).named_parameters())
+    assert not all(torch.equal(theirs[n], other[n]) for n in theirs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dropout_is_drawn_from_the_batch_and_off_without_a_generator(name: str) -> None:
+    module = case(name)
+    quiet = [module.step(module.initial_q_r(), batch(generator=None)).loss for _ in range(2)]
+    assert torch.equal(*quiet)
+    state = torch.get_rng_state()
+    noisy = module.step(module.initial_q_r(), batch()).loss
+    assert torch.equal(state, torch.get_rng_state())  # the global generator stays untouched
+    assert torch.equal(noisy, quiet[0]) == (name in ("proposed", "asl", "untrimmed"))
+
+
+def test_dropout_keeps_the_mean_and_the_share() -> None:
+    x = dropout(torch.ones(200, 200), 0.7, torch.Generator().manual_seed(0))
+    assert x.unique().tolist() == pytest.approx([0, 1 / 0.3])
+    assert float(x.mean()) == pytest.approx(1, abs=0.02)
+
+
+def test_joined_puts_stream_after_stream() -> None:
+    x = torch.randn(M, B, T, D)
+    torch.testing.assert_close(joined(x)[0], torch.cat([x[0], x[1]], -1))
+
+
+def test_min_max_is_the_released_scale() -> None:
+    v = torch.tensor([[-1.0, 3.0, 1.0], [-3.0, -2.0, -1.0]]).T  # (3 snippets, 2 classes)
+    torch.testing.assert_close(min_max(v), torch.tensor([[-1 / 3, 1.0, 1 / 3], [-3.0, -2.0, -1.0]]).T)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 6, 7])
+def test_erosion_and_dilation_against_scipy(size: int) -> None:
+    mask = (torch.rand(6, 40, generator=torch.Generator().manual_seed(size)) > 0.3).float()
+    structure = np.ones((1, size))
+    np.testing.assert_array_equal(cola.dilate(mask, size), ndimage.binary_dilation(mask.numpy(), structure))
+    np.testing.assert_array_equal(cola.erode(mask, size), ndimage.binary_erosion(mask.numpy(), structure))
+
+
+def test_hard_snippets_lie_on_both_sides_of_a_planted_action() -> None:
+    actionness = torch.zeros(1, 60)
+    actionness[0, 10:40] = 1.0  # above the median: [10, 40)
+    inner, outer = cola.borders(actionness - 0.01 * torch.arange(60), 3, 6)
+    assert set(outer[0].nonzero().flatten().tolist()) <= set(range(6, 10)) | set(range(40, 45))
+    assert set(inner[0].nonzero().flatten().tolist()) <= set(range(10, 14)) | set(range(36, 40))
+    assert float(inner.sum()) > 0
+    assert float(outer.sum()) > 0
+
+
+def test_contrast_against_cross_entropy_by_hand() -> None:
+    rng = torch.Generator().manual_seed(0)
+    q, p, n = (torch.randn(2, k, 4, generator=rng).double() for k in (3, 5, 5))
+    expected = 0.0
+    for b in range(2):
+        unit = [v / v.norm() for v in (q[b].mean(0), p[b].mean(0), *n[b])]
+        sims = torch.stack([unit[0] @ v for v in unit[1:]]) / 0.07
+        expected -= math.log(math.exp(sims[0]) / float(sims.exp().sum())) / 2
+    assert float(cola.contrast(q, p, n, 0.07)) == pytest.approx(expected)
+
+
+def test_co_activity_against_a_loop_over_pairs() -> None:
+    rng = torch.Generator().manual_seed(0)
+    Z, cas = torch.randn(3, 7, 4, generator=rng).double(), torch.randn(3, 7, 2, generator=rng).double()
+    labels = torch.tensor([[1.0, 1.0], [1.0, 0.0], [1.0, 1.0]]).double()
+    total, count = 0.0, 0.0
+    for m in range(3):
+        for n in range(m + 1, 3):
+            for c in range(2):
+                if labels[m, c] * labels[n, c]:
+                    A = cas[..., c].softmax(1)
+                    h, low = [A[i] @ Z[i] for i in range(3)], [(1 - A[i]) @ Z[i] / 6 for i in range(3)]
+
+                    def distance(a: torch.Tensor, b: torch.Tensor) -> float:
+                        return 1 - float(a @ b / a.norm() / b.norm())
+
+                    near = distance(h[m], h[n])
+                    total += 0.5 * max(0, near - distance(h[m], low[n]) + 0.5)
+                    total += 0.5 * max(0, near - distance(low[m], h[n]) + 0.5)
+                    count += 1
+    assert float(wtalc.co_activity(Z, cas, labels, 0.5)) == pytest.approx(total / count)
+    assert float(wtalc.co_activity(Z, cas, torch.eye(3)[:, :2].double(), 0.5)) == 0  # nothing in common
+
+
+def test_separation_is_zero_exactly_where_lengths_are_a_margin_apart() -> None:
+    lengths = [torch.tensor([v]) for v in (120.0, 60.0, 0.0)]
+    assert float(acmnet.separation(lengths, 50.0)) == 0
+    assert float(acmnet.separation(lengths, 70.0)) == pytest.approx((10 + 10) ** 2)
+    assert float(acmnet.separation(lengths[::-1], 50.0)) == pytest.approx((50 + 60 + 50 + 60 + 120) ** 2)
+
+
+def test_acmnet_attentions_sum_to_one() -> None:
+    snippets = case("acmnet").baseline(batch())
+    torch.testing.assert_close(snippets.extra["branches"].sum(-1), torch.ones(B, T))
+    assert torch.equal(snippets.extra["branches"][..., 0], snippets.attention[0])
+
+
+def test_soft_selection_is_a_weighted_mean() -> None:
+    """Equal attention gives the mean of class probabilities; all attention on one snippet gives that snippet."""
+    P_V = torch.rand(2, 5, 3).softmax(-1)
+    torch.testing.assert_close(untrimmed.soft_selection(P_V, torch.ones(2, 5)), P_V.mean(1))
+    torch.testing.assert_close(untrimmed.soft_selection(P_V, torch.eye(5)[3].expand(2, 5)), P_V[:, 3])
+    assert UntrimmedOptions().topk == 8
+
+
+def test_wum_attention_between_the_ends() -> None:
+    m = torch.arange(36.0)
+    P_A = wum.attention(m, WumOptions())  # action: mean of 32..35, background: mean of 0..8
+    torch.testing.assert_close(P_A, ((m - 4) / (33.5 - 4)).clamp(0, 1))
+    torch.testing.assert_close(wum.attention(m, WumOptions(attention="margin", margin=10)), (m / 10).clamp_max(1))
+    assert not bool(wum.attention(torch.ones(36), WumOptions()).isnan().any())
+
+
+def test_one_stream_makes_co_labeling_the_identity() -> None:
+    on = CaseSettings().co_label
+    off = replace(on, select=False, classes=False, clusters=False)
+    for name in NAMES:
+        if case(name).baseline.streams == 1:
+            assert torch.equal(run(name, 2, co_label=on)[1].loss, run(name, 2, co_label=off)[1].loss)
+
+
+def test_unknown_baseline_is_named_with_the_choices() -> None:
+    with pytest.raises(KeyError, match=r"unknown baseline 'basenet'; there are acmnet, .* wum"):
+        baselines.load("basenet")
