@@ -5,6 +5,7 @@ Training: float64 1e-9 at steps 1 and 2, 1e-7 at step 20; float32 1e-5 / 1e-4. I
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from harness.localize import detect, propose, searched
+from harness.settings import Localization
 from model.baselines import load
+from model.inference import Group, Inference
 from model.mil import foreground_labels, highest
-from model.settings import AslOptions, BasnetOptions, WumOptions
+from model.settings import OPTIONS, AslOptions, BasnetOptions, WumOptions
 from model.streams import Batch, Shape, Snippets
 
 STREAMS = ("rgb", "flow")
@@ -174,3 +178,87 @@ def test_training_follows_the_recorded_numbers(shared: Path, name: str) -> None:
     compared = check(shared / "reference" / f"{name}.npz")
     assert {"step1/loss_total", "trajectory/total"} <= compared
     assert len(compared) > 20
+
+
+def recorded_videos(shared: Path, method: str) -> tuple[dict[str, dict[str, np.ndarray]], dict]:
+    """Crafted network outputs per video, and what the released code wrote for them."""
+    with np.load(shared / "reference" / f"{method}_inference.npz") as file:
+        arrays = dict(file)
+    videos: dict[str, dict[str, np.ndarray]] = {}
+    for key, value in arrays.items():
+        video, name = key.split("/")
+        videos.setdefault(video, {})[name] = value
+    return videos, json.loads((shared / "reference" / f"{method}_inference.json").read_text())
+
+
+def infer(method: str, v: Mapping[str, np.ndarray]) -> Inference:
+    """The product's rule on one video's recorded network outputs, without CAT."""
+    if method == "asl":
+        attention = np.stack([v["att_rgb"], v["att_flow"]])[None]  # (1, M, T)
+        scores = {"cas": v["cas"][None, None], "attention": attention}
+        ours = load("asl").inference(scores, attention.mean(1, dtype=np.float64), AslOptions())
+        np.testing.assert_allclose(ours.groups["calibrated"].score_on[0], v["combined_cas"], atol=1e-6)
+        np.testing.assert_allclose(ours.video[0], v["video_scores"], atol=1e-6)
+        single = v["combined_cas"][None].astype(np.float64)  # calibrated in float32, as released; ours is float64
+        return Inference(ours.video, {"calibrated": Group(single, single, v["video_scores"][None].astype(np.float64))})
+    if method == "basnet":
+        cas = v["cas_supp"]
+        attention = np.full((1, 1, len(cas)), 0.3)
+        scores = {"cas": cas[None, None, :, :-1], "background": cas[None, :, -1], "attention": attention}
+        return load("basnet").inference(scores, attention[:, 0], BasnetOptions())
+    wum = load("wum")
+    magnitude = wum.attention(torch.as_tensor(v["features_embedded"]).norm(dim=-1)[None], WumOptions())
+    np.testing.assert_allclose(magnitude[0], v["normalised_magnitude"], atol=1e-6)
+    video = v["score_act"][None].astype(np.float64)  # recorded apart from the T-CAS
+    return Inference(video, wum.groups(torch.as_tensor(v["cas_softmax"])[None], magnitude, video))
+
+
+def settings(method: str, **changes) -> Localization:
+    prefix = "localization."
+    own = {k.removeprefix(prefix): x for k, x in OPTIONS[method].sets.items() if k.startswith(prefix)}
+    return replace(Localization(), **own | changes)
+
+
+PRE_NMS = {  # recorded proposals -> group
+    "asl": {"pre_nms": "calibrated"},
+    "basnet": {"pre_nms": "cas"},
+    "wum": {"pre_nms_cas_thresholds": "cas", "pre_nms_magnitude_thresholds": "magnitude"},
+}
+CLASSES = ("BaseballPitch", "BasketballDunk", "Billiards", "CleanAndJerk", "CliffDiving", "CricketBowling")
+FINAL = (("asl", "hard_nms"), ("asl", "soft_nms"), ("basnet", "final"), ("wum", "final"))
+
+
+def seconds(v: Mapping[str, np.ndarray]) -> float:
+    """What the sampled snippets span: 16 frames each at 25 frames a second."""
+    return 16 * int(v["num_snippets"]) / 25
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_proposals_are_the_recorded_ones(shared: Path, method: str) -> None:
+    videos, expected = recorded_videos(shared, method)
+    for key, group in PRE_NMS[method].items():
+        for name, lists in expected[key].items():
+            v, rule = videos[name], settings(method)
+            inference = infer(method, v)
+            pairs = searched(inference, rule)
+            found = propose(inference.groups[group], pairs, rule.thresholds[group], rule)
+            step = seconds(v) / (rule.upsampling * inference.groups[group].threshold_on.shape[1])
+            assert len(found) == len(lists) or not len(pairs[0])
+            for ours, theirs in zip(found, lists):
+                rows = [row for per_class in theirs for row in per_class]
+                mine = np.stack(
+                    [pairs[1][ours.sequence], ours.score, ours.first * step, (ours.last + 1) * step], axis=-1
+                )
+                np.testing.assert_allclose(mine, np.array(rows).reshape(-1, 4), atol=1e-8, err_msg=f"{name} {key}")
+
+
+@pytest.mark.parametrize(("method", "key"), FINAL)
+def test_detections_are_the_recorded_ones(shared: Path, method: str, key: str) -> None:
+    videos, expected = recorded_videos(shared, method)
+    for name, v in videos.items():
+        rule = settings(method, **({"nms": key.removesuffix("_nms")} if method == "asl" else {}))
+        found = detect(infer(method, v), rule, np.array([seconds(v)]))
+        rows = expected[key].get(name, [])
+        theirs = [(CLASSES.index(row["label"]), row["score"], *row["segment"]) for row in rows]
+        mine = np.stack([found.label, found.score, found.start, found.end], axis=-1)
+        np.testing.assert_allclose(mine, np.array(theirs).reshape(-1, 4), atol=1e-8, err_msg=name)
