@@ -1,0 +1,59 @@
+"""Data sets behind one interface: the embedded one ("synthetic") and folders in the field's layout ("folder").
+
+``load`` gives a Dataset whose features are read-only memory maps below ``root/data/<fingerprint>/``; worker processes
+share their pages. numpy only; importing this costs nothing else.
+"""
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from harness.data import synthetic, validation
+from harness.data.cache import Plan, opened
+from harness.data.check import DataError, unknown
+from harness.data.dataset import Dataset, Split
+from harness.settings import Source
+
+__all__ = ["DataError", "Dataset", "Split", "fingerprint", "info", "load"]
+
+SOURCES: dict[str, ModuleType] = {"synthetic": synthetic}  # each: name, digest, info, plan
+
+
+def module(source: Source) -> ModuleType:
+    """The file of this package that makes ``source``."""
+    if source.name not in SOURCES:
+        raise DataError([f"source.name: {unknown('data source', source.name, SOURCES)}"])
+    return SOURCES[source.name]
+
+
+def load(source: Source, root: Path) -> Dataset:
+    """The data set of ``source``, made on first use; DataError lists everything that is wrong with it.
+
+    With ``source.split`` "validation", train and test are the kept and the held-out training videos.
+    """
+    return opened(root / "data" / fingerprint(source, root), lambda: planned(source, root))
+
+
+def planned(source: Source, root: Path) -> Plan:
+    if source.split == "test":
+        return module(source).plan(source)
+    return validation.plan(load(replace(source, split="test"), root), source.validation_share, source.seed)
+
+
+def fingerprint(source: Source, root: Path) -> str:
+    """16 hex digits of all that determines the videos, without loading a feature. ``root`` is not part of it."""
+    digest = module(source).digest(source)
+    if source.split == "validation":
+        digest += f" validation {source.validation_share!r} {source.seed}"
+    return hashlib.sha256(digest.encode()).hexdigest()[:16]
+
+
+def info(source: Source, root: Path) -> dict[str, Any]:
+    """name, classes, videos {train, test}, streams and dimension (D), without loading a feature."""
+    found = module(source).info(source)
+    if source.split == "validation":
+        held = round(source.validation_share * found["videos"]["train"])
+        found["videos"] = {"train": found["videos"]["train"] - held, "test": held}
+    return found
