@@ -140,7 +140,7 @@ def check(path: Path) -> set[str]:
     dtype = getattr(torch, hyper["dtype"].removeprefix("torch."))
     tight, loose = (1e-9, 1e-7) if dtype == torch.float64 else (1e-5, 1e-4)
     baseline = build(method, z, hyper, dtype)
-    optimizer = torch.optim.Adam(baseline.parameters(), hyper["lr"], weight_decay=hyper["weight_decay"])
+    optimizer = torch.optim.Adam(baseline.parameters(), hyper["lr"], weight_decay=hyper["weight_decay"], fused=True)
     compared = set()
     for step in range(1, len(z["trajectory/total"]) + 1):
         tolerance = tight if step <= 2 else loose
