@@ -6,20 +6,11 @@ change one only through ``source.knobs``. Pairs are (RGB, flow) unless said othe
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from math import inf, isfinite
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
-from harness.data.check import DataError, unknown
+from harness.data.check import DataError, Limits, fitted, unknown
 
 STREAMS = ("rgb", "flow")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Closed range of the values a constant may be replaced by."""
-
-    low: float = 0.0
-    high: float = inf
 
 
 Count = Annotated[int, Limits(1)]
@@ -113,47 +104,13 @@ SCALES: Mapping[str, Knobs] = {
 
 
 def replaced(scale: str, values: Mapping[str, Any]) -> Knobs:
-    """The knobs of ``scale`` with ``values`` in place of theirs; DataError lists every wrong name and value.
-
-    A number given for a pair stands for both of its entries.
-    """
+    """The knobs of ``scale`` with ``values`` in place of theirs; DataError lists every wrong name and value."""
     if scale not in SCALES:
         raise DataError([f"source.scale: {unknown('scale', scale, SCALES)}"])
-    base, known = SCALES[scale], get_type_hints(Knobs, include_extras=True)
-    errors = [f"source.knobs.{name}: {unknown('knob', name, known)}" for name in values if name not in known]
-    new: dict[str, Any] = {}
-    for name in (name for name in values if name in known):
-        new[name] = coerced(values[name], getattr(base, name))
-        if trouble := refusal(new[name], getattr(base, name), known[name].__metadata__[0]):
-            errors.append(f"source.knobs.{name}: {values[name]!r} {trouble}")
-    if not errors:
-        errors = conflicts(replace(base, **new))
-    if errors:
+    knobs = fitted(SCALES[scale], values)
+    if errors := conflicts(knobs):
         raise DataError(errors)
-    return replace(base, **new)
-
-
-def coerced(value: Any, like: Any) -> Any:
-    """``value`` in the form of the constant it replaces: lists to pairs, whole numbers to floats."""
-    if isinstance(like, tuple):
-        items = list(value) if isinstance(value, list | tuple) else [value] * len(like)
-        return tuple(coerced(item, 0.0) for item in items)
-    return float(value) if isinstance(like, float) and type(value) is int else value
-
-
-def refusal(value: Any, like: Any, limits: Limits) -> str:
-    """Why ``value`` cannot stand for the constant ``like``; empty when it can."""
-    items, models = (value, like) if isinstance(like, tuple) else ((value,), (like,))
-    if len(items) != len(models):
-        return f"is not one number or {len(models)} numbers"
-    kind = type(models[0])
-    if any(type(item) is not kind or not isfinite(item) for item in items):
-        return "is not a whole number" if kind is int else "is not a finite number"
-    return (
-        ""
-        if all(limits.low <= item <= limits.high for item in items)
-        else f"is outside {limits.low:g} .. {limits.high:g}"
-    )
+    return knobs
 
 
 def conflicts(knobs: Knobs) -> list[str]:
