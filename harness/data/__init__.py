@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness.data import synthetic, validation
+from harness.data import folder, synthetic, validation
 from harness.data.cache import Plan, opened
 from harness.data.check import DataError, unknown
 from harness.data.dataset import Dataset, Split
@@ -18,7 +18,7 @@ from harness.settings import Source
 
 __all__ = ["DataError", "Dataset", "Split", "fingerprint", "info", "load"]
 
-SOURCES: dict[str, ModuleType] = {"synthetic": synthetic}  # each: name, digest, info, plan
+SOURCES: dict[str, ModuleType] = {"synthetic": synthetic, "folder": folder}  # each: name, digest, info, plan
 
 
 def module(source: Source) -> ModuleType:
@@ -51,7 +51,11 @@ def fingerprint(source: Source, root: Path) -> str:
 
 
 def info(source: Source, root: Path) -> dict[str, Any]:
-    """name, classes, videos {train, test}, streams and dimension (D), without loading a feature."""
+    """name, classes, videos {train, test}, streams, dimension (D) and like, without loading a feature.
+
+    ``like`` names the file of studies/data/ whose scale (training, widths) fits; a folder's data.yaml goes before it.
+    Validation counts are the nominal ones: a class with few videos may move one.
+    """
     found = module(source).info(source)
     if source.split == "validation":
         held = round(source.validation_share * found["videos"]["train"])

@@ -174,6 +174,7 @@ def info(source: Source) -> dict[str, Any]:
         "videos": {"train": knobs.train_videos, "test": knobs.test_videos},
         "streams": source.streams,
         "dimension": knobs.dimension,
+        "like": {"default": "synthetic", "tiny": "tiny", "paper": "paper-scale"}[source.scale],
     }
 
 
