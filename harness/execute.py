@@ -5,49 +5,23 @@ itself; the driver only hears about it. A worker that dies takes its own job wit
 """
 
 import contextlib
-import faulthandler
-import multiprocessing
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import traceback
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
 
-from harness import results
+from harness import pool, results
+from harness.pool import Event, OnEvent, Place, Tell, Worker
 from harness.results import Job, Progress
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
 )
 REPRODUCIBLE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # what deterministic matrix products on a GPU ask for
-PATIENCE = 5.0  # seconds a worker has to end before it is killed
-
-Tell = Callable[[Progress], None]
-Worker = Callable[[Job, Tell], str]
-Place = Mapping[str, str]  # environment of one worker
-
-
-@dataclass(frozen=True)
-class Event:
-    """What happened to a job. ``reason`` says why a failed one failed; ``seconds`` is wall time of an ended one."""
-
-    job: Job
-    kind: Literal["started", "progress", "ok", "failed"]
-    progress: Progress | None = None
-    reason: str = ""
-    seconds: float = 0.0
-
-
-OnEvent = Callable[[Event], None]
 
 
 def work(job: Job, tell: Tell) -> str:
@@ -129,134 +103,48 @@ def places(number: int | None = None, runs_per_gpu: int = 1) -> list[Place]:
 
 
 def local(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Place], worker: Worker = work) -> None:
-    """Run ``jobs`` on a pool of local processes, one per slot. An exception here (Ctrl-C) ends the workers."""
-    queue = deque(jobs)
-    seats = [Seat(place, worker) for place in slots[: len(jobs)]]
-    try:
-        for seat in seats:
-            seat.next(queue, on_event)
-        while busy := {seat.connection: seat for seat in seats if seat.job}:
-            for connection in wait(list(busy)):
-                seat = busy[connection]  # type: ignore[index]
-                seat.listen(on_event)
-                if seat.job is None:
-                    seat.next(queue, on_event)
-    finally:
-        for seat in seats:
-            seat.close()
+    """The executor "local": a process per slot."""
+    pool.run(jobs, on_event, slots, worker)
 
 
-class Seat:
-    """A run slot of the pool: a worker process, started when first needed and again after it died."""
+def show(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Place]) -> None:
+    """The executor "print": say what would run, one line per job."""
+    for job in jobs:
+        print(describe(job))
 
-    def __init__(self, place: Place, worker: Worker) -> None:
-        self.place, self.worker = place, worker
-        self.process: Any = None
-        self.connection: Connection
-        self.job: Job | None = None
-        self.began = 0.0
 
-    def next(self, queue: deque[Job], on_event: OnEvent) -> None:
-        """Give the next job of ``queue`` to this seat's worker."""
-        if not queue:
-            return
-        self.job, self.began = queue.popleft(), time.perf_counter()
-        if self.process is None:
-            self._start()
-        with contextlib.suppress(OSError):  # it died meanwhile: listen() hears of it
-            self.connection.send(self.job)
-        on_event(Event(self.job, "started"))
+def describe(job: Job) -> str:
+    """What a job does: "train 0f3a... table2 row 7+8, seed 1 (2 scorings)"."""
+    number = len(job.scorings)
+    return (
+        f"{'score' if job.rescore else 'train'} {job.training_key} {job.label} ({number} scoring{'s' * (number > 1)})"
+    )
 
-    def _start(self) -> None:
-        """Start the worker under its environment, deaf to Ctrl-C: the driver decides when workers end."""
-        context = multiprocessing.get_context("spawn")
-        resource_tracker.ensure_running()  # type: ignore[no-untyped-call]  # before deaf(): starting it unblocks SIGINT
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, self.worker), daemon=True)
-        with environment(self.place), deaf():
-            self.process.start()
-        theirs.close()
 
-    def listen(self, on_event: OnEvent) -> None:
-        """Pass on what the worker said; its silence (end of file) means that it died."""
-        assert self.job is not None
+def ray(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Place], worker: Worker = work) -> None:
+    """The executor "ray": the same worker on a Ray cluster, whose machines share the folder of results.
+
+    ``slots`` only say how many runs share a GPU. Raises ModuleNotFoundError where the extra is not installed.
+    """
+    import ray as cluster
+
+    cluster.init(ignore_reinit_error=True, log_to_driver=False, runtime_env={"env_vars": ONE_THREAD | REPRODUCIBLE})
+    share = len(gpus()) / len(slots)  # of a GPU per run; 0 without GPUs
+    task = cluster.remote(num_cpus=1, num_gpus=share, max_retries=0)(worker)
+    waiting = {task.remote(job, mute): job for job in jobs}
+    began = time.perf_counter()
+    for job in jobs:
+        on_event(Event(job, "started"))
+    while waiting:
+        (ready,), _ = cluster.wait(list(waiting))
+        job = waiting.pop(ready)
         try:
-            said = self.connection.recv()
-        except (EOFError, OSError):
-            said = self._died(self.job)
-        if isinstance(said, Progress):
-            on_event(Event(self.job, "progress", said))
-            return
-        event = Event(self.job, "failed" if said else "ok", None, said, time.perf_counter() - self.began)
-        self.job = None
-        on_event(event)
-
-    def _died(self, job: Job) -> str:
-        """Record what is known of a worker's death and make room for its successor."""
-        self.process.join(PATIENCE)
-        reason = f"worker died: {cause(self.process.exitcode)}"
-        results.write_failure(job, reason)
-        with (results.training_folder(job.root, job.training_key) / "log.txt").open("a") as log:
-            log.write(f"{reason}\n")
-        self.close()
-        return reason
-
-    def close(self) -> None:
-        """End the worker: politely when idle, at once when it works."""
-        if self.process is None:
-            return
-        if self.job is not None:
-            self.process.terminate()
-        self.connection.close()
-        self.process.join(PATIENCE)
-        if self.process.is_alive():
-            self.process.kill()
-            self.process.join()
-        self.process = None
+            reason = cluster.get(ready)
+        except cluster.exceptions.RayError as error:
+            reason = f"worker died: {error}"
+            results.write_failure(job, reason)
+        on_event(Event(job, "failed" if reason else "ok", None, reason, time.perf_counter() - began))
 
 
-def cause(exitcode: int | None) -> str:
-    if exitcode is None or exitcode >= 0:
-        return f"exit code {exitcode}"
-    name = signal.Signals(-exitcode).name
-    return f"{name} (out of memory?)" if name == "SIGKILL" else name
-
-
-@contextlib.contextmanager
-def environment(values: Place) -> Iterator[None]:
-    """Environment variables for a process started inside the block: before it imports numpy or torch."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def deaf() -> Iterator[None]:
-    """Block SIGINT; a process started inside the block inherits that, this one hears it at the end."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def serve(connection: Connection, worker: Worker) -> None:
-    """Body of a worker process: jobs in, progress and outcomes out, until the driver closes the pipe."""
-    faulthandler.enable()
-
-    def say(message: Progress | str) -> None:
-        try:
-            connection.send(message)
-        except OSError:  # the driver is gone: stop without recording a failure
-            os._exit(1)
-
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            job = connection.recv()
-            say(worker(job, say))
+def mute(progress: Progress) -> None:
+    """Progress that nobody listens to: a Ray task speaks only by its result."""

@@ -109,7 +109,7 @@ def write_training(
     forget(root, key)
     for name, content in arrays.items():
         with landing(folder / f"{name}.npz") as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **content)
+            np.savez(stream, allow_pickle=False, **content)
     for name, writer in files.items():
         with landing(folder / name) as temporary:
             writer(temporary)

@@ -1,26 +1,13 @@
 """The run store: what is written is read back, half-written is never finished, staleness is noticed."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import workers
+from workers import study
 
 from harness import plan, results
-
-
-def study(root, seeds=(0, 1), rows=(1, 2)):
-    """Two rows that share one training per seed and differ in scoring."""
-    settings = workers.Settings()
-    runs = [
-        SimpleNamespace(row=r, seed=s, settings=settings, training_key=f"t{s}", scoring_key=f"s{r}", columns=("mAP",))
-        for r in rows
-        for s in seeds
-    ]
-    columns = (SimpleNamespace(name="mAP", metric="map/avg", scoring={}, selection="last"),)
-    labels = [SimpleNamespace(number=r, label=f"label {r}") for r in rows]
-    return SimpleNamespace(name="toy", runs=runs, columns=columns, rows=labels)
 
 
 def test_training_reads_back_bit_for_bit(tmp_path):
@@ -32,15 +19,20 @@ def test_training_reads_back_bit_for_bit(tmp_path):
     np.testing.assert_array_equal(results.read_scores(tmp_path, "t0")["attention"], np.full((2, 2, 3), 0.25))
     assert results.read_result(tmp_path, "t0", "s1")["metrics"]["map/avg"] == 40.0
     assert (tmp_path / "store/t0/checkpoint.pt").read_bytes() == b"weights"
-    assert not [path for path in tmp_path.rglob(".*")], "temporary files are left"
+    assert not list(tmp_path.rglob(".*")), "temporary files are left"
 
 
 def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "file.json"
     results.write_json(path, {"a": 1})
-    with pytest.raises(RuntimeError), results.landing(path) as temporary:
-        temporary.write_text("half")
-        raise RuntimeError
+
+    def half():
+        with results.landing(path) as temporary:
+            temporary.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        half()
     assert json.loads(path.read_text()) == {"a": 1}
     assert list(tmp_path.iterdir()) == [path]
 
@@ -79,7 +71,7 @@ def test_digest_sees_code_and_nothing_else(other, same):
 
 
 def test_rows_that_share_a_training_become_one_job(tmp_path):
-    jobs = plan.jobs([study(tmp_path)], tmp_path)
+    jobs = plan.jobs([study()], tmp_path)
     assert [(j.training_key, tuple(j.scorings), j.label) for j in jobs] == [
         ("t0", ("s1", "s2"), "toy row 1+2, seed 0"),
         ("t1", ("s1", "s2"), "toy row 1+2, seed 1"),
@@ -87,7 +79,7 @@ def test_rows_that_share_a_training_become_one_job(tmp_path):
 
 
 def test_plan_asks_only_for_what_is_missing(tmp_path):
-    toy = study(tmp_path)
+    toy = study()
     assert plan.plan([toy], tmp_path).trainings == 2
     workers.finish(workers.job(tmp_path, "t0", scorings=("s1", "s2")))
     workers.finish(workers.job(tmp_path, "t1"))
@@ -100,15 +92,20 @@ def test_plan_asks_only_for_what_is_missing(tmp_path):
 def test_scoring_cut_off_right_after_training_is_trained_again(tmp_path):
     """Re-scoring knows no curve: it must not stand in for the evaluations an interrupted training lost."""
     job = workers.job(tmp_path, "t0", scorings=("s1", "s2"))
-    with pytest.raises(KeyboardInterrupt), results.unfinished(job):
-        workers.finish(workers.job(tmp_path, "t0"))
-        raise KeyboardInterrupt
-    (todo,) = plan.plan([study(tmp_path, seeds=(0,))], tmp_path).todo
+
+    def cut_off():
+        with results.unfinished(job):
+            workers.finish(workers.job(tmp_path, "t0"))
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut_off()
+    (todo,) = plan.plan([study(seeds=(0,))], tmp_path).todo
     assert (todo.rescore, tuple(todo.scorings)) == (False, ("s1", "s2"))
 
 
 def test_stale_is_trained_again_unless_accepted(tmp_path):
-    toy = study(tmp_path, seeds=(0,), rows=(1,))
+    toy = study(seeds=(0,), rows=(1,))
     workers.finish(workers.job(tmp_path, "t0"))
     path = tmp_path / "store/t0/training.json"
     path.write_text(path.read_text().replace(results.digest(), "0" * 16))
@@ -119,7 +116,7 @@ def test_stale_is_trained_again_unless_accepted(tmp_path):
 
 
 def test_nan_is_not_tried_again_and_failed_is(tmp_path):
-    toy = study(tmp_path, rows=(1,))
+    toy = study(rows=(1,))
     workers.finish(workers.job(tmp_path, "t0", seed=0), status="nan")
     results.write_failure(workers.job(tmp_path, "t1", seed=1), "out of memory")
     found = plan.plan([toy], tmp_path)
@@ -137,7 +134,7 @@ def test_failed_scoring_keeps_the_training(tmp_path):
 
 
 def test_frame_is_tidy(tmp_path):
-    toy = study(tmp_path, rows=(1,))
+    toy = study(rows=(1,))
     workers.finish(workers.job(tmp_path, "t0", scorings=("s1",)), value=30.0)
     frame = results.frame(toy, tmp_path)
     assert tuple(frame.columns) == results.FRAME
@@ -147,7 +144,7 @@ def test_frame_is_tidy(tmp_path):
 
 
 def test_best_is_nan_without_a_curve(tmp_path):
-    toy = study(tmp_path, seeds=(0,), rows=(1,))
+    toy = study(seeds=(0,), rows=(1,))
     toy.columns[0].selection = "best"
     workers.finish(workers.job(tmp_path, "t0"))
     assert results.frame(toy, tmp_path).value.tolist() == [40.0]
@@ -157,7 +154,7 @@ def test_best_is_nan_without_a_curve(tmp_path):
 
 
 def test_estimate_rests_on_runs_of_this_scale(tmp_path):
-    toy = study(tmp_path)
+    toy = study()
     assert plan.seconds(plan.plan([toy], tmp_path), slots=2) == (plan.GUESS, False)
     workers.finish(workers.job(tmp_path, "t0", scorings=("s1", "s2")))
     assert plan.seconds(plan.plan([toy], tmp_path), slots=2) == (2.0, True)

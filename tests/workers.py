@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -16,6 +17,23 @@ GOOD, RAISES, DIES, SLOW = 0, 1001, 1002, 1003
 def job(root, key, seed=GOOD, scorings=("s1",), rescore=False):
     settings = Settings()
     return Job(key, settings, seed, dict.fromkeys(scorings, settings), root, f"toy row 1, seed {seed}", rescore)
+
+
+def study(seeds=(0, 1), rows=(1, 2)):
+    """A study whose rows share one training per seed and differ in scoring."""
+    settings = Settings()
+    runs = [
+        SimpleNamespace(
+            row=r, seed=s, settings=settings, training_key=f"t{s}", scoring_key=f"s{r}", columns=("mAP@0.5",)
+        )
+        for r in rows
+        for s in seeds
+    ]
+    columns = (SimpleNamespace(name="mAP@0.5", metric="map/avg", scoring={}, selection="last"),)
+    paper = {"mAP@0.5": 38.3}
+    labels = [SimpleNamespace(number=r, label=f"label {r}", settings=settings, paper=paper) for r in rows]
+    names = {"name": "toy", "title": "A toy", "data": "synthetic-tiny", "base": "paper"}
+    return SimpleNamespace(runs=runs, columns=columns, rows=labels, **names)
 
 
 def finish(job: Job, value: float = 40.0, status: str = "ok") -> None:

@@ -1,0 +1,56 @@
+"""``python -m harness.ui``: MLflow's pages on 127.0.0.1 for the runs of one output folder."""
+
+import argparse
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+LOCAL = "127.0.0.1"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Become the MLflow server; exit code 2 when there is nothing to show or the port is taken."""
+    parser = argparse.ArgumentParser("python -m harness.ui", description="Browse tracked runs with MLflow.")
+    parser.add_argument("--output", type=Path, default=Path("mlruns"), metavar="DIR", help="results (default: mlruns)")
+    parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (default 5000)")
+    arguments = parser.parse_args(argv)
+    if trouble := refusal(arguments.output, arguments.port):
+        print(trouble, file=sys.stderr)
+        return 2
+    print(f"http://{LOCAL}:{arguments.port} (Ctrl-C ends it)", flush=True)
+    command = [sys.executable, "-m", "mlflow", *server(arguments.output, arguments.port)]
+    os.execve(sys.executable, command, os.environ | environment())
+
+
+def refusal(output: Path, port: int) -> str:
+    """Why the server cannot start; empty when it can."""
+    if address := os.environ.get("MLFLOW_TRACKING_URI"):
+        return f"MLFLOW_TRACKING_URI is set: runs are tracked at {address}; look there, or unset it"
+    if not (output / "mlflow.db").exists():
+        return f"'{output}' holds no tracked runs (mlflow.db); run a study first, or name its folder with --output"
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOCAL, port))
+        except (OSError, OverflowError) as error:
+            return f"--port {port}: {error}; choose another, for example {port + 1}"
+    return ""
+
+
+def server(output: Path, port: int) -> list[str]:
+    """Arguments of ``mlflow``: this store, files served from where they lie, one worker."""
+    store = f"sqlite:///{(output / 'mlflow.db').resolve()}"
+    root = (output / "artifacts").resolve().as_uri()
+    paths = ["--backend-store-uri", store, "--default-artifact-root", root, "--no-serve-artifacts"]
+    return ["server", *paths, "--host", LOCAL, "--port", str(port), "--workers", "1"]
+
+
+def environment() -> dict[str, str]:
+    """No job execution (its processes take gigabytes), no telemetry."""
+    return {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,176 @@
+"""The MLflow mirror: what stands in the run store stands there once, under legal names, and half-made runs go."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+import workers
+
+from harness import results, series, track, ui
+
+mlflow = pytest.importorskip("mlflow")
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """A fresh database, made once: its migrations take a second."""
+    folder = tmp_path_factory.mktemp("empty")
+    track.quiet()
+    track.create(folder)
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def root(tmp_path, empty, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copy(empty, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for seed in (0, 1):
+        workers.finish(workers.job(tmp_path, f"t{seed}", seed, scorings=("s1", "s2")), value=40.0 + seed)
+    report = tmp_path / "reports" / "toy"
+    report.mkdir(parents=True)
+    (report / "table.md").write_text("| mAP |")
+    (report / "table.csv").write_text("mAP\n40.5\n")
+    return tmp_path
+
+
+def mirror(root, study):
+    return track.mirror(study, root, root / "reports" / "toy", "abc123")
+
+
+def runs(root, **tags):
+    """Active runs of the only experiment that carry ``tags``."""
+    client = mlflow.MlflowClient(track.address(root))
+    (experiment,) = [e for e in client.search_experiments() if e.name != "Default"]
+    assert experiment.name == "toy/synthetic-tiny"
+    found = client.search_runs([experiment.experiment_id])
+    return client, [run for run in found if all(run.data.tags.get(k) == str(v) for k, v in tags.items())]
+
+
+def test_rows_seeds_and_report_are_there(root):
+    mirror(root, workers.study())
+    client, parents = runs(root, kind="row")
+    assert {run.info.run_name for run in parents} == {"1 label 1", "2 label 2"}
+    assert {(run.data.metrics["mean/mAP_0.5"], run.data.metrics["n/mAP_0.5"]) for run in parents} == {(40.5, 2)}
+    assert parents[0].data.metrics["std/mAP_0.5"] == pytest.approx(0.5**0.5)
+    assert parents[0].data.metrics["paper/mAP_0.5"] == 38.3
+    (child,) = runs(root, kind="seed", row=1, seed=1)[1]
+    assert child.info.status == "FINISHED"
+    assert child.data.params["training.snippets"] == "750"
+    assert child.data.tags["mlflow.parentRunId"] in {run.info.run_id for run in parents}
+    expected = {"key": "s1", "data": "synthetic-tiny", "base": "paper", "commit": "abc123", "study": "toy"}
+    assert expected.items() <= child.data.tags.items()
+    assert {f.path for f in client.list_artifacts(child.info.run_id)} == {"settings.yaml", "predictions.json"}
+    (report,) = runs(root, kind="report")[1]
+    assert {f.path for f in client.list_artifacts(report.info.run_id)} == {"table.csv", "table.md"}
+    made = {path.name for path in root.iterdir() if not path.name.startswith("mlflow.db-")}  # SQLite's own, while open
+    assert made == {"store", "reports", "mlflow.db", "mlflow.lock", "artifacts"}
+
+
+def test_curves_are_thinned_and_named_legally(root):
+    mirror(root, workers.study())
+    client, (child,) = runs(root, kind="seed", row=1, seed=0)
+    loss = client.get_metric_history(child.info.run_id, "train/loss")
+    assert 40 <= len(loss) <= 60
+    assert all(point.value == pytest.approx(1 / point.step) for point in loss)
+    assert max(point.step for point in loss) == 300
+    history = client.get_metric_history(child.info.run_id, "test/mAP_avg")
+    assert [(point.step, point.value) for point in history] == [(150, 20.0), (300, 40.0)]
+    assert {"test/mAP_0.50", "test/mAP_0.1-0.5", "test/ACC", "train/loss_video", "best_on_test/mAP_avg"} <= set(
+        child.data.metrics
+    )
+
+
+def test_again_mirrors_nothing_and_does_not_import_mlflow(root, monkeypatch):
+    study = workers.study()
+    mirror(root, study)
+    before = {run.info.run_id for run in runs(root)[1]}
+    monkeypatch.setattr(track, "quiet", lambda: pytest.fail("mlflow would be imported"))
+    assert "up to date" in mirror(root, study)
+    monkeypatch.undo()
+    results.write_json(root / "reports/.mirrored/toy-synthetic-tiny-paper.json", None)
+    assert mirror(root, study).startswith("MLflow: 0 new")
+    assert {run.info.run_id for run in runs(root)[1]} == before
+
+
+def test_new_seed_and_new_result(root):
+    """A further seed is added; a result that was made again replaces its run; statistics follow."""
+    mirror(root, workers.study())
+    workers.finish(workers.job(root, "t2", 2, scorings=("s1", "s2")), value=42.0)
+    path = root / "store/t0/training.json"
+    path.write_text(path.read_text().replace(results.digest(), "0" * 16))
+    assert mirror(root, workers.study(seeds=(0, 1, 2))).startswith("MLflow: 4 new")
+    assert len(runs(root, kind="seed")[1]) == 6
+    assert len(runs(root, kind="row")[1]) == 2
+    assert runs(root, kind="row", row=2)[1][0].data.metrics["n/mAP_0.5"] == 3
+
+
+def test_failed_run_has_status_reason_and_log(root):
+    results.write_failure(workers.job(root, "t1", 1), "ValueError: planted")
+    (root / "store/t1/log.txt").write_text("Traceback")
+    mirror(root, workers.study(rows=(1,)))
+    client, (child,) = runs(root, kind="seed", seed=1)
+    assert (child.info.status, child.data.tags["reason"]) == ("FAILED", "ValueError: planted")
+    assert {f.path for f in client.list_artifacts(child.info.run_id)} == {"settings.yaml", "log.txt"}
+
+
+def test_run_of_a_dead_driver_is_made_again(root):
+    study = workers.study()
+    mirror(root, study)
+    client, (child,) = runs(root, kind="seed", row=1, seed=0)
+    client.update_run(child.info.run_id, status="RUNNING")
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    client.set_tag(child.info.run_id, "driver", f"{track.socket.gethostname()} {process.pid}")
+    results.write_json(root / "reports/.mirrored/toy-synthetic-tiny-paper.json", None)
+    assert mirror(root, study).startswith("MLflow: 1 new")
+    (again,) = runs(root, kind="seed", row=1, seed=0)[1]
+    assert (again.info.status, again.info.run_id != child.info.run_id) == ("FINISHED", True)
+
+
+def test_database_is_whole_and_in_wal_mode(empty):
+    assert [path.name for path in empty.parent.iterdir()] == ["mlflow.db"]
+    with closing(sqlite3.connect(empty)) as database:
+        assert database.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+@pytest.mark.parametrize(
+    ("name", "legal"),
+    [
+        ("map/0.50", "mAP_0.50"),
+        ("map/0.1:0.5", "mAP_0.1-0.5"),
+        ("mAP@0.5 (%)", "mAP_0.5 ___"),
+        ("acc/fused", "ACC_fused"),
+        ("P_A/min", "P_A_min"),
+    ],
+)
+def test_names_are_legal(name, legal):
+    from mlflow.utils.validation import _validate_metric_name
+
+    assert series.legal(name) == legal
+    _validate_metric_name(f"test/{legal}")
+
+
+@pytest.mark.parametrize("n", [1, 7, 50, 51, 300, 3600])
+def test_thinning_keeps_the_last_point(n):
+    kept = list(series.thinned(n))
+    assert kept[-1] == n - 1
+    assert min(n, 50) <= len(kept) <= 100
+
+
+def test_ui_refuses_what_it_cannot_show(tmp_path, monkeypatch):
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert "run a study first" in ui.refusal(tmp_path, 5000)
+    (tmp_path / "mlflow.db").touch()
+    with track.socket.socket() as taken:
+        taken.bind((ui.LOCAL, 0))
+        taken.listen()
+        assert "choose another" in ui.refusal(tmp_path, taken.getsockname()[1])
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://team:5000")
+    assert "http://team:5000" in ui.refusal(tmp_path, 5000)
+    assert os.environ["MLFLOW_TRACKING_URI"] == track.address(tmp_path)
