@@ -256,11 +256,17 @@ def test_acmnet_attentions_sum_to_one() -> None:
 
 
 def test_soft_selection_is_a_weighted_mean() -> None:
-    """Equal attention gives the mean of class probabilities; all attention on one snippet gives that snippet."""
-    P_V = torch.rand(2, 5, 3).softmax(-1)
-    torch.testing.assert_close(untrimmed.soft_selection(P_V, torch.ones(2, 5)), P_V.mean(1))
-    torch.testing.assert_close(untrimmed.soft_selection(P_V, torch.eye(5)[3].expand(2, 5)), P_V[:, 3])
-    assert UntrimmedOptions().topk == 8
+    """Equal selection logits give the mean of class probabilities; one that stands out gives that snippet's."""
+    cas, P_A, logits = np.random.default_rng(0).normal(size=(2, M, 7, C)), np.ones((2, M, 7)), np.zeros((2, 7, M))
+    P_V = torch.as_tensor(cas).softmax(-1).numpy()
+
+    def video() -> np.ndarray:
+        scores = {"cas": cas, "attention": P_A, "selection": logits}
+        return untrimmed.inference(scores, P_A.mean(1), UntrimmedOptions()).video
+
+    np.testing.assert_allclose(video(), P_V.mean((1, 2)))
+    logits[:, 3] = 100
+    np.testing.assert_allclose(video(), P_V[:, :, 3].mean(1))
 
 
 def test_wum_attention_between_the_ends() -> None:

@@ -5,12 +5,12 @@ Per stream an encoder, a classifier and a selection layer share the representati
 is the cross-entropy with y / |y|. Streams are trained side by side and averaged in testing (late fusion).
 
 Choices where the paper is silent or its setting does not carry over: features are given, so "feature extraction" is
-one temporal convolution with ReLU. P^A must lie in [0, 1] while w sums to 1: P^A = w / max w, from which w is
-recovered. Q^A is the union, over the classes present, of the T // topk snippets that contribute most to the class
-score, w_t Softmax(cas_t)_c, and Eq. 24's switch averages that over streams. Localisation: the paper thresholds w and
-then the class score; here their product, refined attention times class probability, min-max scaled over time, is
-thresholded and scored as for the other methods. With CASE: Z is the shared representation, hence clusters shape the
-classes, too.
+one temporal convolution with ReLU. P^A must lie in [0, 1] and tell snippets apart, while w sums to 1 and peaks: P^A is
+the min-max of the selection logits over time, w their Softmax. Q^A is the union, over the classes present, of the T //
+topk snippets that contribute most to the class score, w_t Softmax(cas_t)_c, and Eq. 24's switch averages that over
+streams. Localisation: the paper thresholds w and then the class score; here their product, refined attention times
+class probability, min-max scaled over time, is thresholded and scored as for the other methods. With CASE: Z is the
+shared representation, hence clusters shape the classes, too.
 """
 
 from collections.abc import Mapping
@@ -42,32 +42,23 @@ class Baseline(nn.Module):
     def forward(self, batch: Batch) -> Snippets:
         Z = self.encoder(batch.x).relu()  # (M, B, T, H)
         logits = self.selection(Z).squeeze(-1)  # (M, B, T)
-        return Snippets(self.classifier(Z), (logits - logits.amax(-1, keepdim=True)).exp(), Z)
+        P_A = min_max(logits - logits.amin(-1, keepdim=True), -1)
+        return Snippets(self.classifier(Z), P_A, Z, {"selection": logits.movedim(0, -1)})
 
     def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """Cross-entropy of the softly selected class scores."""
-        P_V, P_A = snippets.cas.softmax(-1), snippets.attention
+        P_V, T = snippets.cas.softmax(-1), snippets.cas.shape[-2]
+        w = snippets.extra["selection"].movedim(-1, 0).softmax(-1).unsqueeze(-1)  # (M, B, T, 1)
         Y = batch.labels / batch.labels.sum(-1, keepdim=True).clamp_min(1)
-        loss = -(Y * soft_selection(P_V, P_A).clamp_min(torch.finfo(P_V.dtype).tiny).log()).sum(-1).mean()
-        with torch.no_grad():
-            chosen = select(fuse(P_V * weights(P_A), co_label), P_A.shape[-1] // self.options.topk)
-            Q_A = foreground_labels(chosen, batch.labels, P_A.shape[-1]).expand_as(P_A)
-        return loss, {"video": loss}, Q_A
-
-
-def weights(P_A: Tensor) -> Tensor:
-    """The soft selection w from P^A = w / max w; (..., T) -> (..., T, 1)."""
-    return (P_A / P_A.sum(-1, keepdim=True)).unsqueeze(-1)
-
-
-def soft_selection(P_V: Tensor, P_A: Tensor) -> Tensor:
-    """Class scores of videos: sum over t of w_t P^V_t; (..., T, C), (..., T) -> (..., C)."""
-    return (weights(P_A) * P_V).sum(-2)
+        loss = -(Y * (w * P_V).sum(-2).clamp_min(torch.finfo(P_V.dtype).tiny).log()).sum(-1).mean()
+        chosen = select(fuse((w * P_V).detach(), co_label), T // self.options.topk)
+        return loss, {"video": loss}, foreground_labels(chosen, batch.labels, T).expand_as(snippets.attention)
 
 
 def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: UntrimmedOptions) -> Inference:
     """Class scores by soft selection, streams averaged; refined attention times class probability is thresholded."""
     P_V = torch.as_tensor(scores["cas"]).double().softmax(-1)  # (V, M, T, C)
-    video = soft_selection(P_V, torch.as_tensor(scores["attention"]).double()).mean(1).numpy()
+    w = torch.as_tensor(scores["selection"]).double().softmax(1).movedim(-1, 1).unsqueeze(-1)  # (V, M, T, 1)
+    video = (w * P_V).sum(-2).mean(1).numpy()
     sequence = min_max(P_V.mean(1) * torch.as_tensor(refined).double().unsqueeze(-1)).numpy()
     return Inference(video, {"weighted": Group(sequence, sequence, video)})
