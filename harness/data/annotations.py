@@ -151,7 +151,7 @@ def annotated(
             if not (train and "segment" not in item):
                 segments += [(*bounds, index) for bounds in segment(item.get("segment"), at, errors)]
     if train and not entry["annotations"]:
-        errors.append(f"{where}: no annotation; a training video needs at least one label")
+        errors.append(f"{where}: no annotation; a training video needs a label")
     return labels, np.array(segments, np.float64).reshape(-1, 3)
 
 

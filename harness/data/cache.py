@@ -41,7 +41,7 @@ def opened(folder: Path, plan: Callable[[], Plan]) -> Dataset:
 
 def write(folder: Path, plan: Plan) -> None:
     """Write ``plan`` as ``folder``, which appears whole or not at all."""
-    temporary = folder.with_name(f".{os.getpid()}.{folder.name}")
+    temporary = folder.with_name(f".{folder.name}")  # one writer at a time: a killed one leaves it to the next
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:

@@ -2,27 +2,21 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from math import inf, isfinite
 from typing import Any, TypeVar, get_type_hints
+
+from harness.config import ConfigError, hint
 
 Constants = TypeVar("Constants")
 
 
-class DataError(ValueError):
+class DataError(ConfigError):
     """Bad data or a bad data setting; ``errors`` lists every finding, one line each."""
-
-    def __init__(self, errors: Sequence[str]) -> None:
-        self.errors = list(errors)
-        super().__init__("\n".join(self.errors))
 
 
 def unknown(what: str, name: str, allowed: Iterable[str]) -> str:
-    """'unknown WHAT NAME; did you mean ...? allowed: ...' for a message."""
-    names = sorted(allowed)
-    near = get_close_matches(name, names, 1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"unknown {what} '{name}'; {hint}allowed: {', '.join(names)}"
+    """'unknown WHAT 'NAME'; did you mean ...? allowed: ...' for a message."""
+    return f"unknown {what} '{name}'; {hint(name, sorted(allowed))}"
 
 
 def check_streams(streams: Sequence[str], allowed: Iterable[str] | None = None) -> list[str]:

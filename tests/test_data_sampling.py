@@ -1,0 +1,97 @@
+"""Snippet sampling against slow formulas, gathering, and the validation split."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from harness import data
+from harness.data.sampling import gather, stratified, uniform
+from harness.data.validation import held_out
+from harness.settings import Source
+
+LENGTHS = st.lists(st.integers(1, 2000), min_size=1, max_size=5)
+
+
+@given(LENGTHS, st.integers(1, 200))
+@settings(deadline=None)
+def test_uniform_is_the_floor_of_even_spacing(lengths, T):
+    slow = [[math.floor(t * n / T) for t in range(T)] for n in lengths]
+    assert uniform(np.array(lengths), T).tolist() == slow
+
+
+@given(LENGTHS, st.integers(1, 100), st.integers(0, 5))
+@settings(deadline=None)
+def test_stratified_stays_in_its_bins(lengths, T, seed):
+    drawn = stratified(np.array(lengths), T, np.random.default_rng(seed))
+    assert drawn.dtype == np.int64
+    for n, row in zip(lengths, drawn.tolist()):
+        for t, index in enumerate(row):
+            assert t * n // T <= index <= min((t + 1) * n // T, n - 1)
+        assert row == sorted(row)
+        if n == T:
+            assert row == list(range(T))
+
+
+def test_stratified_reaches_both_ends_of_every_bin_equally_often():
+    drawn = stratified(np.full(6000, 23), 5, np.random.default_rng(0))
+    for t in range(5):
+        first, last = t * 23 // 5, min((t + 1) * 23 // 5, 22)
+        values, counts = np.unique(drawn[:, t], return_counts=True)
+        assert values.tolist() == list(range(first, last + 1))
+        assert counts.min() / counts.max() > 0.8
+
+
+def test_sampling_is_reproducible():
+    a, b = (stratified(np.array([40, 900]), 50, np.random.default_rng(7)) for _ in range(2))
+    assert np.array_equal(a, b)
+
+
+def test_gather_against_a_loop(tmp_path):
+    split = data.load(Source(scale="tiny"), tmp_path).train
+    videos = np.array([5, 0, 79])
+    indices = stratified(split.lengths[videos], 30, np.random.default_rng(0))
+    picked = gather(split, videos, indices)
+    assert picked.shape == (2, 3, 30, 32)
+    assert picked.flags.c_contiguous
+    for m in range(2):
+        for b, video in enumerate(videos):
+            own = split.features[split.offsets[video] : split.offsets[video + 1], m]
+            assert np.array_equal(picked[m, b], own[indices[b]])
+
+
+def test_subset_keeps_each_video_whole(tmp_path):
+    split = data.load(Source(scale="tiny"), tmp_path).test
+    part = split.subset(np.array([7, 2]))
+    assert part.ids == (split.ids[7], split.ids[2])
+    assert part.lengths.tolist() == split.lengths[[7, 2]].tolist()
+    assert np.array_equal(part.features[part.offsets[1] :], split.features[split.offsets[2] : split.offsets[3]])
+    assert np.array_equal(part.segments[0], split.segments[7])
+    assert split.subset(np.array([], np.int64)).features.shape == (0, 2, 32)
+
+
+def test_held_out_takes_the_share_of_every_class():
+    labels = np.eye(10)[np.arange(200) % 10]
+    mask = held_out(labels, 0.25, 0)
+    assert mask.sum() == pytest.approx(50, abs=1)
+    assert set(labels[mask].sum(0)) <= {4, 5, 6}
+    assert np.array_equal(mask, held_out(labels, 0.25, 0))
+    assert not np.array_equal(mask, held_out(labels, 0.25, 1))
+
+
+def test_held_out_never_takes_a_class_whole():
+    labels = np.eye(12)[[*range(12), *[0] * 30]]
+    for seed in range(20):
+        assert (labels[~held_out(labels, 0.6, seed)].sum(0) > 0).all()
+
+
+def test_validation_divides_the_training_videos(tmp_path):
+    whole = data.load(Source(scale="tiny"), tmp_path)
+    part = data.load(Source(scale="tiny", split="validation"), tmp_path)
+    assert sorted(part.train.ids + part.test.ids) == sorted(whole.train.ids)
+    assert len(part.test.ids) == pytest.approx(20, abs=1)
+    video = whole.train.ids.index(part.test.ids[3])
+    own = whole.train.features[whole.train.offsets[video] : whole.train.offsets[video + 1]]
+    assert np.array_equal(part.test.features[part.test.offsets[3] : part.test.offsets[4]], own)
