@@ -39,6 +39,11 @@ def min_max(values: Tensor, axis: int = -2) -> Tensor:
     return (values - lo) / torch.where(hi > lo, hi - lo, torch.ones_like(hi))
 
 
+def restated(stated: int, actual: int) -> float:
+    """Factor that carries a constant stated for one size (snippets summed over, channels) over to another; 0: 1."""
+    return stated / actual if stated else 1.0
+
+
 def video_loss(pooled: Tensor, labels: Tensor, label_norm: float, label_floor: float) -> Tensor:
     """Eq. 1: L_V, the mean over streams and videos of -sum_c Y_c log Softmax(pooled)_c.
 

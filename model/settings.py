@@ -77,7 +77,8 @@ class AslOptions(ProposedOptions):
 class BasnetOptions:
     """BaS-Net (Lee et al., 2020): base and suppression branch with shared weights."""
 
-    alpha: float = 1e-4  # weight of the sparsity of the attention
+    alpha: float = 1e-4  # weight of the attention's sparsity, a sum over time
+    for_snippets: int = 750  # T for which alpha is stated, carried over to the T of the data; 0: as it is
     topk: int = 8  # T // topk snippets are pooled per class
     dropout: float = 0.7  # before the last layer, its own mask per branch
     channels: int = 0  # hidden channels of the T-CAS module; 0: as many as features enter (released: 2048)
@@ -106,6 +107,7 @@ class WumOptions:
     alpha: float = 5e-4  # weight of the uncertainty loss
     beta: float = 1.0  # weight of the background-entropy loss
     margin: float = 100.0  # length that the mean pseudo-action embedding should reach
+    for_channels: int = 2048  # channels for which margin and alpha are stated: lengths grow as their root; 0: as is
     r_act: int = 9  # T // r_act pseudo-action snippets
     r_bkg: int = 4  # T // r_bkg pseudo-background snippets
     dropout: float = 0.7  # before the classifier, and of the mask over time
@@ -185,8 +187,10 @@ class AcmnetOptions:
 
     guide: float = 2e-3  # weight of the guide loss
     separation: float = 5e-5  # weight of feature separation
-    sparsity: float = 2e-4  # weight of attention sparsity
+    sparsity: float = 2e-4  # weight of attention sparsity; like the guide a sum over time
     margin: float = 50.0  # between the lengths of instance, context and background embeddings
+    for_snippets: int = 750  # T for which guide and sparsity are stated; 0: as they are
+    for_channels: int = 2048  # channels for which margin and separation are stated; 0: as they are
     r_instance: int = 8  # T // r snippets are pooled per class in each branch
     r_context: int = 3
     r_background: int = 3

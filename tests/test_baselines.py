@@ -14,7 +14,7 @@ from harness.settings import Localization
 from model import baselines
 from model.baselines import acmnet, cola, untrimmed, wtalc, wum
 from model.case import Case, Step
-from model.mil import min_max
+from model.mil import min_max, restated
 from model.settings import OPTIONS, CaseSettings, UntrimmedOptions, WumOptions
 from model.streams import Batch, Shape, dropout, joined
 
@@ -271,10 +271,17 @@ def test_soft_selection_is_a_weighted_mean() -> None:
 
 def test_wum_attention_between_the_ends() -> None:
     m = torch.arange(36.0)
-    P_A = wum.attention(m, WumOptions())  # action: mean of 32..35, background: mean of 0..8
+    P_A = wum.attention(m, WumOptions(), 100)  # action: mean of 32..35, background: mean of 0..8
     torch.testing.assert_close(P_A, ((m - 4) / (33.5 - 4)).clamp(0, 1))
-    torch.testing.assert_close(wum.attention(m, WumOptions(attention="margin", margin=10)), (m / 10).clamp_max(1))
-    assert not bool(wum.attention(torch.ones(36), WumOptions()).isnan().any())
+    torch.testing.assert_close(wum.attention(m, WumOptions(attention="margin"), 10), (m / 10).clamp_max(1))
+    assert not bool(wum.attention(torch.ones(36), WumOptions(), 100).isnan().any())
+
+
+def test_released_constants_hold_at_the_released_size_and_are_carried_over() -> None:
+    assert wum.margin(WumOptions(), 2048) == 100
+    assert wum.margin(WumOptions(), 128) == pytest.approx(25)  # a sixteenth of the channels: a quarter of the length
+    assert wum.margin(WumOptions(for_channels=0), 128) == 100
+    assert restated(750, 150) == 5
 
 
 def test_one_stream_makes_co_labeling_the_identity() -> None:

@@ -46,10 +46,12 @@ def options(method: str, hyper: Mapping) -> AslOptions | BasnetOptions | WumOpti
         return AslOptions(gamma=hyper["q"], topk=hyper["T"] // hyper["topk"])
     if method == "basnet":
         assert hyper["leaky_slope"] == 0.01
-        return BasnetOptions(alpha=hyper["alpha"], topk=hyper["T"] // hyper["k"], channels=hyper["H_cas"])
+        return BasnetOptions(
+            alpha=hyper["alpha"], topk=hyper["T"] // hyper["k"], channels=hyper["H_cas"], for_snippets=0
+        )
     return WumOptions(
         alpha=hyper["alpha"], beta=hyper["beta"], margin=hyper["margin"],
-        r_act=hyper["r_act"], r_bkg=hyper["r_bkg"], channels=hyper["H"],
+        r_act=hyper["r_act"], r_bkg=hyper["r_bkg"], channels=hyper["H"], for_channels=0,
     )  # fmt: skip
 
 
@@ -207,7 +209,7 @@ def infer(method: str, v: Mapping[str, np.ndarray]) -> Inference:
         scores = {"cas": cas[None, None, :, :-1], "background": cas[None, :, -1], "attention": attention}
         return load("basnet").inference(scores, attention[:, 0], BasnetOptions())
     wum = load("wum")
-    magnitude = wum.attention(torch.as_tensor(v["features_embedded"]).norm(dim=-1)[None], WumOptions())
+    magnitude = wum.attention(torch.as_tensor(v["features_embedded"]).norm(dim=-1)[None], WumOptions(), 100.0)
     np.testing.assert_allclose(magnitude[0], v["normalised_magnitude"], atol=1e-6)
     video = v["score_act"][None].astype(np.float64)  # recorded apart from the T-CAS
     return Inference(video, wum.groups(torch.as_tensor(v["cas_softmax"])[None], magnitude, video))

@@ -6,6 +6,7 @@ Each branch is cas times its attention, pooled by its own top k, with its own la
 divided by its sum; cross-entropies are added. Regularisers: guide sum_t |1 - p_bkg(t) - A_ins(t)| with p_bkg from the
 instance branch and A_ins without gradient; feature separation (relu(m - |e_ins| + |e_con|) + relu(m - |e_con| +
 |e_bak|) + |e_bak|)^2 on the mean embeddings that each attention selects; sparsity of A_ins and A_con.
+Released weights are for 750 snippets and 2048 channels; ``for_snippets`` and ``for_channels`` carry them over.
 
 With CASE: one stream, Z = e, P^A = A_ins, Q^A the union of the k highest snippets of the instance branch for the
 classes present, background excluded. The refined attention replaces A_ins wherever testing uses it: in the instance
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import foreground_labels, highest, select, video_loss
+from model.mil import foreground_labels, highest, restated, select, video_loss
 from model.settings import AcmnetOptions
 from model.streams import Batch, PerStream, Shape, Snippets, Temporal, dropout, joined
 
@@ -58,20 +59,21 @@ class Baseline(nn.Module):
         A = snippets.extra["branches"]  # (B, T, 3)
         cas = torch.cat([snippets.cas[0], snippets.extra["background"].unsqueeze(-1)], -1)  # (B, T, C + 1)
         k = [max(1, T // r) for r in (o.r_instance, o.r_context, o.r_background)]
-        instance, context, background = (cas * A[..., i : i + 1] for i in range(3))
+        branches = [cas * A[..., i : i + 1] for i in range(3)]
         targets = F.pad(y, (0, 1)), F.pad(y, (0, 1), value=1.0), F.pad(torch.zeros_like(y), (0, 1), value=1.0)
-        parts = {
-            name: video_loss(highest(branch, k[i]), targets[i], 1.0, 0.0)
-            for i, (name, branch) in enumerate(
-                {"instance": instance, "context": context, "background": background}.items()
-            )
-        }
-        parts["guide"] = (1 - instance.softmax(-1)[..., -1] - A[..., 0].detach()).abs().sum(-1).mean()
-        parts["features"] = separation([_length(e, A[..., i], k[i]) for i in range(3)], o.margin)
-        parts["sparsity"] = A[..., :2].sum(-2).mean()
-        loss = parts["instance"] + parts["context"] + parts["background"]
-        loss = loss + o.guide * parts["guide"] + o.separation * parts["features"] + o.sparsity * parts["sparsity"]
-        return loss, parts, foreground_labels(select(instance.detach()[None, ..., :-1], k[0]), y, T)
+        instance, context, background = (
+            video_loss(highest(branch, n), target, 1.0, 0.0) for branch, n, target in zip(branches, k, targets)
+        )
+        guide = (1 - branches[0].softmax(-1)[..., -1] - A[..., 0].detach()).abs().sum(-1).mean()
+        time, size = restated(o.for_snippets, T), restated(o.for_channels, self.width)
+        features = separation([_length(e, A[..., i], k[i]) for i in range(3)], o.margin / size**0.5)
+        sparsity = A[..., :2].sum(-2).mean()
+        loss = instance + context + background + time * (o.guide * guide + o.sparsity * sparsity)
+        loss = loss + size * o.separation * features
+        parts = {"instance": instance, "context": context, "background": background}
+        parts |= {"guide": guide, "features": features, "sparsity": sparsity}
+        Q_A = foreground_labels(select(branches[0].detach()[None, ..., :-1], k[0]), y, T)
+        return loss, parts, Q_A
 
 
 def _length(e: Tensor, attention: Tensor, k: int) -> Tensor:

@@ -5,6 +5,8 @@ two kernel-3 convolutions with LeakyReLU, dropout, 1x1 without bias. The base br
 g(w x), each with its own dropout mask. Loss: BCE(base, [y, 1] / (|y| + 1)) + BCE(suppressed, [y, 0] / |y|) + alpha
 |w|_1.
 
+alpha is stated for 750 snippets and |w|_1 is a sum over them: ``for_snippets`` carries it over to other T.
+
 With CASE (the paper does not say): one stream. Z is the filter's hidden layer (LeakyReLU: may be negative), P^A = w,
 Q^A the union of the k highest snippets of g(w x) for the classes present, background excluded. The baseline has no
 loss on its attention; ``lambda_a`` adds Eq. 2 (a change of the baseline, 0 by default).
@@ -21,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import foreground_labels, generalised_bce, highest, min_max, select
+from model.mil import foreground_labels, generalised_bce, highest, min_max, restated, select
 from model.settings import BasnetOptions
 from model.streams import Batch, PerStream, Shape, Snippets, Temporal, dropout, joined
 
@@ -69,7 +71,8 @@ class Baseline(nn.Module):
             "suppressed": F.binary_cross_entropy(highest(suppressed, k).softmax(-1)[0], _target(y, 0)),
             "sparsity": w.abs().sum(-1).mean(),
         }
-        loss = parts["base"] + parts["suppressed"] + o.alpha * parts["sparsity"]
+        alpha = o.alpha * restated(o.for_snippets, w.shape[-1])
+        loss = parts["base"] + parts["suppressed"] + alpha * parts["sparsity"]
         Q_A = foreground_labels(select(snippets.cas.detach(), k), y, w.shape[-1])
         if o.lambda_a:
             parts["attention"] = generalised_bce(w, Q_A, o.gamma, per_video=False, guard=0.0)

@@ -4,6 +4,8 @@ e = ReLU(conv_3(x)), cas = 1x1 without bias of dropout(e), magnitudes m = |e|_2.
 of largest magnitude; pseudo-background: the T // r_bkg of smallest; both after one random mask over time.
 Loss: BCE(score_act, y / |y|) + alpha (relu(margin - |mean e_act|) + |mean e_bkg|)^2 + beta BCE(score_bkg, 1 / C).
 
+margin and alpha are stated for 2048 channels: ``for_channels`` carries them over to other widths.
+
 With CASE (the paper does not say): one stream, Z = e. P^A is the released test rule's normalised magnitude, 0 at the
 mean magnitude of the background snippets and 1 at that of the action snippets ("ends"), or the paper's min(m, margin)
 / margin ("margin"). Q^A is 1 for the T // r_act largest magnitudes without the random mask (a label should not be
@@ -20,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import highest, min_max
+from model.mil import highest, min_max, restated
 from model.settings import WumOptions
 from model.streams import Batch, PerStream, Shape, Snippets, Temporal, dropout, joined
 
@@ -41,7 +43,7 @@ class Baseline(nn.Module):
     def forward(self, batch: Batch) -> Snippets:
         e = self.encoder(joined(batch.x)).relu()  # (1, B, T, H)
         cas = self.classifier(dropout(e, self.options.dropout, batch.generator))
-        return Snippets(cas, attention(e.norm(dim=-1), self.options), e)
+        return Snippets(cas, attention(e.norm(dim=-1), self.options, margin(self.options, self.width)), e)
 
     def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
         """Classification, uncertainty and background-entropy losses."""
@@ -53,13 +55,15 @@ class Baseline(nn.Module):
         bkg = (keep * (m.amax(-1, keepdim=True) - m)).topk(max(1, T // o.r_bkg)).indices
         score_act = highest(snippets.cas, T // o.r_act).softmax(-1)
         score_bkg = _taken(snippets.cas, bkg).softmax(-1)
-        uncertainty = (o.margin - _taken(e, act).norm(dim=-1)).relu() + _taken(e, bkg).norm(dim=-1)  # (1, B)
+        missing = (margin(o, self.width) - _taken(e, act).norm(dim=-1)).relu()  # (1, B)
+        uncertainty = missing + _taken(e, bkg).norm(dim=-1)
         parts = {
             "video": F.binary_cross_entropy(score_act[0], y / y.sum(-1, keepdim=True).clamp_min(1)),
             "uncertainty": (uncertainty**2).mean(),
             "background": F.binary_cross_entropy(score_bkg, torch.full_like(score_bkg, 1 / C)),
         }
-        loss = parts["video"] + o.alpha * parts["uncertainty"] + o.beta * parts["background"]
+        alpha = o.alpha * restated(o.for_channels, self.width)
+        loss = parts["video"] + alpha * parts["uncertainty"] + o.beta * parts["background"]
         return loss, parts, torch.zeros_like(m).scatter_(-1, m.topk(max(1, T // o.r_act)).indices, 1.0)
 
 
@@ -68,10 +72,15 @@ def _taken(values: Tensor, indices: Tensor) -> Tensor:
     return values.gather(-2, indices.unsqueeze(-1).expand(*indices.shape, values.shape[-1])).mean(-2)
 
 
-def attention(m: Tensor, options: WumOptions) -> Tensor:
-    """P^A in [0, 1] of magnitudes m (..., T), per video."""
+def margin(options: WumOptions, channels: int) -> float:
+    """The margin at this number of channels: lengths grow with its root, squared lengths (alpha) in proportion."""
+    return options.margin / restated(options.for_channels, channels) ** 0.5
+
+
+def attention(m: Tensor, options: WumOptions, ceiling: float) -> Tensor:
+    """P^A in [0, 1] of magnitudes m (..., T), per video; ``ceiling`` is the margin."""
     if options.attention == "margin":
-        return m.clamp_max(options.margin) / options.margin
+        return m.clamp_max(ceiling) / ceiling
     T = m.shape[-1]
     hi = m.topk(max(1, T // options.r_act)).values.mean(-1, keepdim=True)
     lo = m.topk(max(1, T // options.r_bkg), largest=False).values.mean(-1, keepdim=True)
