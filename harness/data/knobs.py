@@ -57,7 +57,7 @@ class Knobs:
     deformation: Amount = 0.4  # per video and dimension, of action and situation codes
     # an instance: pre -> key -> post
     key_share: SharePair = (0.3, 0.75)  # lowest and highest share of the key phase; the salience gap
-    lead_in: Amount = 1.1  # mean of the exponential lead-in and follow-through, labelled background
+    lead_in: Amount = 1.5  # mean of the exponential lead-in and follow-through, labelled background
     lead_in_amplitude: Amount = 0.6
     # background
     run_median: Positive = 5.0  # snippets per run, log-normal
@@ -68,7 +68,7 @@ class Knobs:
     # amplitudes
     scene: Pair = (1.1, 0.2)
     situation: Pair = (1.1, 0.3)
-    action: Pair = (1.2, 1.5)
+    action: Pair = (1.0, 1.25)  # calibrated on the baseline rows, as is lead_in
     offset: Pair = (0.7, 0.4)  # constant over a video
     noise: Pair = (0.45, 0.45)
     noise_rho: Persistence = 0.6  # AR(1) over snippets
