@@ -62,6 +62,11 @@ class Verdict:
     rows: tuple[int, ...]
 
 
+def synthetic(study: "Study") -> bool:
+    """Whether the embedded data set was measured."""
+    return all(row.settings.source.name == "synthetic" for row in study.rows)
+
+
 def scope(study: "Study") -> str:
     seeds = sorted({len({run.seed for run in study.runs if run.row == row.number}) for row in study.rows})
     n = "-".join(str(n) for n in dict.fromkeys((seeds[0], seeds[-1]))) if seeds else "0"
@@ -75,8 +80,9 @@ def judge(study: "Study", frame: "pd.DataFrame", root: Path) -> list[Verdict]:
     found = values(frame)
     evidence = [collect(study, claim, found, root) for claim in study.claims]
     p = [_p(e) for e in evidence]
-    if study.until_decided:
-        levels = [stats.look_level(len(p), stats.looks_until(*study.until_decided))] * len(p)
+    if study.until:
+        looks = stats.looks_until(study.until.at_least, study.until.at_most)
+        levels = [stats.look_level(len(p), looks)] * len(p)
     else:
         levels = stats.holm_levels(p)
     adjusted = stats.holm(p)
@@ -109,7 +115,7 @@ def _verdict(
     size = ""
     if claimed is not None and isfinite(worst.low):
         size = ("inside" if worst.low <= claimed <= worst.high else "outside") + " the interval"
-    words = NOT_JUDGED if study.quick else WORDS[status] if study.synthetic else status
+    words = NOT_JUDGED if study.quick else WORDS[status] if synthetic(study) else status
     return Verdict(
         claim["quote"], str(claim["section"]), claim.get("note") or claim.get("also") or "", evidence.asserted, status,
         words, reason, worst.delta, worst.low, worst.high, level, p[0], p[1], worst.n, size, claimed, scope(study),
@@ -141,25 +147,24 @@ def rows_of(claim: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def collect(study: "Study", claim: Mapping[str, Any], found: Mapping[tuple[int, str], dict[int, float]], root: Path) -> Evidence:
-    """The differences a claim is about. Claim kinds: beats, beats_column, stable_within, highest_on / lowest_on,
-    and below / above on a curve at a share of training."""
+    """The differences a claim is about; its kind is the key of ``KINDS`` that it has."""
     kind = next(k for k in KINDS if k in claim)
     differences, margin, asserted = KINDS[kind](study, claim, found, root)
     gaps = [number for number in _involved(study, claim) for v in _all(found, number, claim) if not isfinite(v)]
-    missing = f"row {gaps[0]} has a seed without result" if gaps else ""
+    missing = study.missing or (f"row {gaps[0]} has a seed without result" if gaps else "")
     if not missing and any(len(x) == 0 for x in differences):
         missing = "no common seeds"
     return Evidence(tuple(differences), margin, asserted, missing)
 
 
 def _involved(study: "Study", claim: Mapping[str, Any]) -> tuple[int, ...]:
-    every = any(k in claim for k in ("highest_on", "lowest_on"))
+    every = any(len(claim.get(k, ())) == 1 for k in ("highest_on", "lowest_on"))
     return tuple(row.number for row in study.rows) if every else rows_of(claim)
 
 
 def _all(found: Mapping[tuple[int, str], dict[int, float]], row: int, claim: Mapping[str, Any]) -> list[float]:
-    column = claim.get("on") or claim.get("highest_on") or claim.get("lowest_on")
-    return list(found.get((row, str(column)), {nan: nan}).values())
+    columns = [claim["on"]] if "on" in claim else claim.get("highest_on") or claim.get("lowest_on") or []
+    return [value for column in columns for value in found.get((row, column), {0: nan}).values()]
 
 
 Built = tuple[list[np.ndarray], float | None, str]
@@ -173,12 +178,6 @@ def _beats(study: "Study", claim: Mapping[str, Any], found: Values, root: Path) 
     return [x], None, f"row {row} beats row {other} on {on}{by}"
 
 
-def _beats_column(study: "Study", claim: Mapping[str, Any], found: Values, root: Path) -> Built:
-    row, on, other = claim["row"], claim["on"], claim["beats_column"]
-    x = stats.pairs(found.get((row, on), {}), found.get((row, other), {}))
-    return [x], None, f"row {row}: {on} beats {other}"
-
-
 def _stable(study: "Study", claim: Mapping[str, Any], found: Values, root: Path) -> Built:
     rows, on, margin = claim["rows"], claim["on"], float(claim["stable_within"])
     xs = [
@@ -190,11 +189,13 @@ def _stable(study: "Study", claim: Mapping[str, Any], found: Values, root: Path)
 
 
 def _extreme(sign: int, word: str, key: str) -> Any:
+    """One column: the row is extreme among all rows. Several: within the row, the first column is extreme."""
+
     def build(study: "Study", claim: Mapping[str, Any], found: Values, root: Path) -> Built:
-        row, on = claim["row"], claim[key]
-        others = [r.number for r in study.rows if r.number != row]
-        xs = [sign * stats.pairs(found.get((row, on), {}), found.get((o, on), {})) for o in others]
-        return xs, None, f"row {row} is {word} on {on}"
+        row, (on, *columns) = claim["row"], claim[key]
+        others = [(row, c) for c in columns] or [(r.number, on) for r in study.rows if r.number != row]
+        xs = [sign * stats.pairs(found.get((row, on), {}), found.get(other, {})) for other in others]
+        return xs, None, f"row {row}: {on} is {word}" + (f" of {', '.join(columns)}" if columns else " of all rows")
 
     return build
 
@@ -228,7 +229,6 @@ def curve_values(study: "Study", row: int, on: str, share: float, root: Path) ->
 
 KINDS: Mapping[str, Any] = {
     "beats": _beats,
-    "beats_column": _beats_column,
     "stable_within": _stable,
     "highest_on": _extreme(1, "highest", "highest_on"),
     "lowest_on": _extreme(-1, "lowest", "lowest_on"),

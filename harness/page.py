@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, select_autoescape
 
-from harness import claims, keys, results, tables
+from harness import claims, keys, presets, results, tables
 
 if TYPE_CHECKING:
     from harness.study import Study
@@ -62,10 +62,11 @@ def settings_table(study: "Study") -> list[dict[str, Any]]:
     """Every setting that some row or the data set changes, with its value per distinct row; the base's value first."""
     flat = [keys.flat(row.settings) for row in study.rows]
     names = list(dict.fromkeys(name for values in flat for name in values))
+    preset = keys.flat(presets.preset(study.base))
     out = []
     for name in names:
         found = ["" if name not in values else str(values[name]) for values in flat]
-        base = study.base_values.get(name)
+        base = preset.get(name)
         varies = len(set(found)) > 1
         out.append({"name": name, "base": "" if base is None else str(base), "values": found, "varies": varies})
     return [entry for entry in out if entry["varies"] or entry["values"][0] != entry["base"]]

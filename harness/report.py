@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from harness.study import Study
     from harness.tables import Cell
 
+HOME_BASE = "paper"  # reports of this preset on the embedded data set have no sub-folder
 COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow", "not judged": "dim"}
 
 
@@ -37,15 +38,20 @@ def parser() -> argparse.ArgumentParser:
 def folder(study: "Study", root: Path) -> Path:
     """Where a study's report lies: reports/<study>/, with a sub-folder for other data or another base."""
     place = root / "reports" / study.name
-    parts = [study.data] if study.data != "synthetic" or study.base != study.home_base else []
-    parts += [study.base] if study.base != study.home_base else []
+    other = study.base != HOME_BASE
+    parts = [study.data] if study.data != "synthetic" or other else []
+    parts += [Path(study.base).stem] if other else []
     return place / "-".join(parts) if parts else place
 
 
 def notes(study: "Study", states: Sequence[str]) -> list[str]:
     """What must be said beside a table."""
+    from harness import claims
+
+    if study.missing:
+        return [f"Not measured: {study.missing}.", *_said(study)]
     out = [f"Measured on {study.data}, preset {study.base}; mean ± sample standard deviation over seeds."]
-    if study.synthetic:
+    if claims.synthetic(study):
         out.append("The embedded data set is a test bed, calibrated on the baseline rows: no evidence about THUMOS14.")
     if study.quick:
         out.append("Quick run at tiny scale: it checks mechanics, never findings.")
@@ -61,8 +67,14 @@ def notes(study: "Study", states: Sequence[str]) -> list[str]:
         out.append(f"{missing} of {len(states)} runs have no result; n/N marks the cells.")
     if "stale" in states:
         out.append(f"{states.count('stale')} results are of other sources (--accept-stale).")
-    out += [f"{entry['label']}: {entry['note']}." for entry in study.reported if entry.get("note")]
-    return out + [f"Row {row.number}: {row.note}." for row in study.rows if row.note] + list(study.notes)
+    return out + _said(study)
+
+
+def _said(study: "Study") -> list[str]:
+    """Notes of the study file: of reported rows, of rows, of the study."""
+    out = [f"{entry['label']}: {entry['note']}." for entry in study.reported if entry.get("note")]
+    out += [f"Row {row.number}: {row.note}." for row in study.rows if row.note]
+    return out + ([study.notes] if study.notes else [])
 
 
 def write(study: "Study", root: Path, videos: Sequence[str] = ()) -> Path:

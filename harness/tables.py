@@ -119,7 +119,7 @@ def grid(study: "Study", table: Sequence[Cell]) -> tuple[list[str], list[list[st
 
 def default_label(row: "Row") -> str:
     """The label that a row of toggles has when it states none."""
-    return " + ".join(row.on) or "none"
+    return " + ".join(row.on) or "baseline"
 
 
 def _reported(study: "Study", entry: Mapping[str, Any], ticks: Sequence[str]) -> list[str]:
