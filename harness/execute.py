@@ -107,7 +107,7 @@ def local(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Place], worker
     pool.run(jobs, on_event, slots, worker)
 
 
-def show(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Place]) -> None:
+def show(jobs: Sequence[Job]) -> None:
     """The executor "print": say what would run, one line per job."""
     for job in jobs:
         print(describe(job))

@@ -31,6 +31,7 @@ class Board:
         self.failed: dict[str, str] = {}  # training key -> reason
         self.seconds: list[float] = []
         self.ended = 0
+        self.known: dict[tuple[str, str], str] = {}  # (training key, scoring key) -> headline of what is finished
         self.began = time.perf_counter()
 
     def __call__(self, event: Event) -> None:
@@ -74,19 +75,24 @@ class Board:
         if key in self.progress:
             now = self.progress[key]
             return "[yellow]start[/]" if now is None else f"[yellow]{_share(now)}{_percent(now.value)}[/]"
-        return "[dim].[/]" if key in self.waiting else headline(self.root, key, run.scoring_key)
+        if key in self.waiting:
+            return "[dim].[/]"
+        if (key, run.scoring_key) not in self.known:
+            self.known[key, run.scoring_key] = headline(self.root, key, run.scoring_key)
+        return self.known[key, run.scoring_key]
 
     def table(self, study: "Study") -> "Table":
         """Rows x seeds of one study."""
+        from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=f"{study.title}: mAP", title_justify="left", box=None, pad_edge=False)
+        table = Table(title=f"{escape(study.title)}: mAP", title_justify="left", box=None, pad_edge=False)
         seeds = sorted({run.seed for run in study.runs})
         for name in ["", *(f"seed {seed}" for seed in seeds)]:
             table.add_column(name, justify="right" if name else "left")
         cells = {(run.row, run.seed): self.cell(run) for run in study.runs}
         for row in study.rows:
-            table.add_row(f"{row.number} {row.label}", *(cells.get((row.number, seed), "") for seed in seeds))
+            table.add_row(f"{row.number} {escape(row.label)}", *(cells.get((row.number, seed), "") for seed in seeds))
         return table
 
     def __rich__(self) -> "Group":

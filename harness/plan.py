@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from harness import results
+from harness import keys, results
 from harness.results import Job
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def remaining(job: Job, record: dict[str, Any], accept_stale: bool) -> Job | Non
 
 def seconds(plan: Plan, slots: int) -> tuple[float, bool]:
     """Expected wall time of ``plan`` on ``slots`` processes, and whether it rests on earlier runs of this scale."""
-    scale = {_scale(results.flat(job.settings)) for job in plan.todo}
+    scale = {_scale(keys.flat(job.settings)) for job in plan.todo}
     folders = [path.parent.name for path in (plan.todo[0].root / "store").glob("*/training.json")] if plan.todo else []
     records = [results.read_training(plan.todo[0].root, name) for name in folders]
     known = [

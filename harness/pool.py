@@ -107,9 +107,10 @@ class Seat:
         """Record what is known of a worker's death and make room for its successor."""
         self.process.join(PATIENCE)
         reason = f"worker died: {cause(self.process.exitcode)}"
-        results.write_failure(job, reason)
-        with (results.training_folder(job.root, job.training_key) / "log.txt").open("a") as log:
-            log.write(f"{reason}\n")
+        with contextlib.suppress(OSError):  # a full disk may be what it died of
+            results.write_failure(job, reason)
+            with (results.training_folder(job.root, job.training_key) / "log.txt").open("a") as log:
+                log.write(f"{reason}\n")
         self.close()
         return reason
 

@@ -20,10 +20,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harness.keys import flat
 from harness.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from harness.study import Run, Study
 
 SOURCES = (  # what determines a result, beside its settings
@@ -120,13 +122,6 @@ def stamped(key: str, record: Mapping[str, Any], settings: Settings | None) -> d
     """``record`` with what every stored record says: key, source digest, time (UTC) and settings."""
     stamp = {"key": key, "digest": digest(), "finished": datetime.now(UTC).isoformat(timespec="seconds")}
     return {**record, **stamp} | ({} if settings is None else {"settings": flat(settings)})
-
-
-def flat(settings: Settings) -> dict[str, Any]:
-    """Dotted path -> JSON value, as ``harness.study`` defines it (imported late: workers start without pydantic)."""
-    from harness import study
-
-    return dict(study.flat(settings))
 
 
 def write_result(

@@ -8,15 +8,15 @@ import argparse
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.study import Study
     from rich.console import Console
 
     from harness.plan import Plan
+    from harness.study import Study
 
 HOME = Path(__file__).resolve().parent.parent
 
@@ -67,32 +67,27 @@ def interrupt(number: int, frame: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Load, plan, execute, report and mirror what the command line names."""
-    from harness import plan
-
     studies, errors = load(arguments)
+    if not errors and arguments.dry_run:
+        return dry(studies, arguments)
+    errors = errors or prepare(studies, arguments.output)
     if errors:
         print(*errors, sep="\n", file=sys.stderr)
         return 2
-    root: Path = arguments.output
-    found = plan.plan(studies, root, arguments.accept_stale)
-    if arguments.dry_run:
-        return dry(found, studies, arguments)
-    if errors := prepare(studies, root):
-        print(*errors, sep="\n", file=sys.stderr)
-        return 2
-    if (code := execute(found, studies, arguments)) or arguments.executor == "print":
+    code, studies = execute(studies, arguments)
+    if code or arguments.executor == "print":
         return code
     console = terminal()
     for study in studies:
         publish(study, arguments, console)
-    return int(any(unfinished(study, root) for study in studies))
+    lacking = [study.name for study in studies if unfinished(study, arguments.output)]
+    return int(bool(lacking))
 
 
 def load(arguments: argparse.Namespace) -> tuple[list["Study"], list[str]]:
     """The studies asked for and everything that is wrong with them."""
+    from harness import study
     from harness.config import ConfigError
-
-    from harness import data, study
 
     root: Path = arguments.output
     studies: list[Study] = []
@@ -102,28 +97,10 @@ def load(arguments: argparse.Namespace) -> tuple[list["Study"], list[str]]:
     options = {name: getattr(arguments, name) for name in ("base", "data", "quick", "seeds")}
     for name in arguments.study:
         try:
-            path = locate(name)
-            studies.append(study.load(path, **options, sets=arguments.set, root=root))
-        except (ConfigError, data.DataError) as error:
-            errors += str(error).splitlines()
-        except FileNotFoundError as error:
-            errors.append(str(error))
+            studies.append(study.load(name, **options, sets=arguments.set, root=root))
+        except ConfigError as error:
+            errors += error.errors
     return studies, list(dict.fromkeys(errors))
-
-
-def locate(name: str) -> Path:
-    """Path of a study given as a path or as a name of ``studies/``; FileNotFoundError names the nearest."""
-    from difflib import get_close_matches
-
-    path = Path(name)
-    if path.is_file():
-        return path
-    known = {found.stem: found for found in sorted((HOME / "studies").glob("*.yaml"))}
-    if name in known:
-        return known[name]
-    near = get_close_matches(path.stem, known, 1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    raise FileNotFoundError(f"study '{name}' is neither a file nor a study's name; {hint}names: {', '.join(known)}")
 
 
 def prepare(studies: Sequence["Study"], root: Path) -> list[str]:
@@ -144,62 +121,74 @@ def prepare(studies: Sequence["Study"], root: Path) -> list[str]:
     return list(dict.fromkeys(errors))
 
 
-def dry(plan: "Plan", studies: Sequence["Study"], arguments: argparse.Namespace) -> int:
+def dry(studies: Sequence["Study"], arguments: argparse.Namespace) -> int:
     """Print the jobs: finished, and to do with the time they will take."""
     from harness.execute import describe, places
     from harness.live import duration
-    from harness.plan import GUESS, seconds
+    from harness.plan import GUESS, plan, seconds
 
-    for job in plan.done:
+    found = plan(studies, arguments.output, arguments.accept_stale)
+    for job in found.done:
         print(f"done  {job.training_key} {job.label}")
-    for job in plan.todo:
+    for job in found.todo:
         print(describe(job))
     slots = len(places(arguments.jobs, arguments.runs_per_gpu))
-    time, known = seconds(plan, slots)
-    basis = (
-        "from earlier runs of this scale" if known else f"guessing {GUESS:.0f} s a run, nothing like it has been run"
-    )
-    rescored = len(plan.todo) - plan.trainings
-    print(
-        f"{', '.join(study.name for study in studies)}: {len(plan.done)} finished, {plan.trainings} to train,", end=" "
-    )
-    print(f"{rescored} to score again; about {duration(time)} on {slots} processes ({basis})")
-    tell_stale(plan, arguments.accept_stale)
+    time, known = seconds(found, slots)
+    basis = "from earlier runs of this scale" if known else f"guessing {GUESS:.0f} s a run, none of this scale is here"
+    rescored = len(found.todo) - found.trainings
+    print(f"{', '.join(study.name for study in studies)}: {len(found.done)} finished,", end=" ")
+    print(f"{found.trainings} to train, {rescored} to score again;", end=" ")
+    print(f"about {duration(time)} on {slots} processes ({basis})")
+    notice(studies, found, arguments.accept_stale)
     return 0
 
 
-def tell_stale(plan: "Plan", accepted: bool) -> None:
-    """Never mix results of different sources silently."""
+def notice(studies: Sequence["Study"], plan: "Plan", accepted: bool) -> None:
+    """Say which studies lack their data, and never mix results of different sources silently."""
+    for study in studies:
+        if study.missing:
+            print(f"{study.name}: not run: {study.missing}", file=sys.stderr)
     if plan.stale:
         what = "kept and marked (--accept-stale)" if accepted else "trained again (--accept-stale keeps them)"
         print(f"{len(plan.stale)} trainings are from other sources: {what}", file=sys.stderr)
 
 
-def execute(plan: "Plan", studies: Sequence["Study"], arguments: argparse.Namespace) -> int:
-    """Do what is missing; returns 0, or 2 where the executor is not installed."""
+def execute(studies: list["Study"], arguments: argparse.Namespace) -> tuple[int, list["Study"]]:
+    """Do what is missing, look after look for sequential studies; (2 where the executor is missing else 0, studies)."""
+    from harness.plan import plan
+    from harness.sequential import further
+
+    root: Path = arguments.output
+    while True:
+        found = plan(studies, root, arguments.accept_stale)
+        notice(studies, found, arguments.accept_stale)
+        if found.todo and not hand_over(found, studies, arguments):
+            return 2, studies
+        grown = [None if arguments.seeds or arguments.executor == "print" else further(s, root) for s in studies]
+        if not any(grown):
+            return 0, studies
+        studies = [new or old for new, old in zip(grown, studies)]
+
+
+def hand_over(plan: "Plan", studies: Sequence["Study"], arguments: argparse.Namespace) -> bool:
+    """Give the jobs to the executor; False where it is not installed."""
     from harness import execute as executors
     from harness.live import Board
 
-    tell_stale(plan, arguments.accept_stale)
-    if not plan.todo:
-        return 0
-    chosen: Callable[..., None] = {"local": executors.local, "ray": executors.ray, "print": executors.show}[
-        arguments.executor
-    ]
     slots = executors.places(arguments.jobs, arguments.runs_per_gpu)
-    board = Board(studies, plan, arguments.output, len(slots), terminal())
+    if arguments.executor == "print":
+        executors.show(plan.todo)
+        return True
+    chosen = executors.ray if arguments.executor == "ray" else executors.local
     try:
-        if arguments.executor == "print":
-            chosen(plan.todo, board, slots)
-            return 0
-        with board:
+        with Board(studies, plan, arguments.output, len(slots), terminal()) as board:
             chosen(plan.todo, board, slots)
     except ModuleNotFoundError as error:
-        print(
-            f"--executor {arguments.executor}: {error.name} is not installed; the extra '[ray]' has it", file=sys.stderr
-        )
-        return 2
-    return 0
+        if arguments.executor != "ray" or error.name != "ray":
+            raise
+        print("--executor ray: ray is not installed; the extra '[ray]' brings it", file=sys.stderr)
+        return False
+    return True
 
 
 def publish(study: "Study", arguments: argparse.Namespace, console: "Console") -> None:

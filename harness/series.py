@@ -8,7 +8,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import results
+from harness import keys, results
 
 if TYPE_CHECKING:
     from harness.study import Run, Study
@@ -19,11 +19,6 @@ SPOKEN = {"map": "mAP", "acc": "ACC", "auc": "AUC", "video_map": "video_mAP"}
 Point = tuple[str, float, int]  # name, value, step
 
 
-def digest(content: Any) -> str:
-    """16 hex digits over a JSON value."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
 def legal(name: str) -> str:
     """A metric name that MLflow accepts everywhere: "map/0.1:0.5" -> "mAP_0.1-0.5", "mAP@0.5" -> "mAP_0.5"."""
     head, _, tail = name.partition("/")
@@ -31,11 +26,22 @@ def legal(name: str) -> str:
     return re.sub(r"[^\w.\- ]", "_", spoken.replace(":", "-"))
 
 
+def layer(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Flattened settings as a layer that a study's ``set`` takes: infinity and lists as what they are, not as text."""
+
+    def value(text: Any) -> Any:
+        if text in {"inf", "-inf"}:
+            return float(text)
+        return json.loads(text) if isinstance(text, str) and text[:1] in {"[", "{"} else text
+
+    return {path: value(text) for path, text in flat.items()}
+
+
 def content(study: "Study", root: Path, report: Path | None) -> str:
     """Digest of what there is to mirror: which result stands at which run, and the report's files."""
     runs = [(run.row, run.seed, run.scoring_key, version(root, run)) for run in study.runs]
     texts = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files(report)]
-    return digest([runs, texts])
+    return keys.digest([runs, texts])
 
 
 def files(report: Path | None) -> list[Path]:

@@ -20,11 +20,12 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from filelock import FileLock
 
-from harness import results, series
+from harness import keys, results, series
 
 if TYPE_CHECKING:
-    from harness.study import Row, Run, Study
     from mlflow.entities import Run as Tracked
+
+    from harness.study import Row, Run, Study
 
 BATCH = 1000  # metrics MLflow takes at once
 PARAMS = 100  # params MLflow takes at once
@@ -38,8 +39,8 @@ def address(root: Path) -> str:
 def quiet() -> None:
     """No telemetry, no migration chatter; set before mlflow is imported."""
     os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true")
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
 def create(root: Path) -> None:
@@ -144,8 +145,8 @@ class Mirror:
 
     def _row(self, row: "Row", summary: Mapping[str, float]) -> str:
         """Run of a row, its statistics brought up to date. Other settings under the same number are another run."""
-        flat = results.flat(row.settings)
-        identity = f"row {row.number} {series.digest(flat)}"
+        flat = keys.flat(row.settings)
+        identity = f"row {row.number} {keys.digest(flat)}"
         found = self.known.get(identity)
         if found is None:
             found = self._open(identity, f"{row.number} {row.label}", {"row": row.number, "kind": "row"})
@@ -167,11 +168,11 @@ class Mirror:
         training = results.read_training(self.root, run.training_key) or {}
         end = int(datetime.fromisoformat(training["finished"]).timestamp() * 1000)
         start = end - int(1000 * training.get("seconds", {}).get("total", 0))
-        keys = {"key": run.scoring_key, "training_key": run.training_key, "digest": training["digest"]}
+        addresses = {"key": run.scoring_key, "training_key": run.training_key, "digest": training["digest"]}
         what = {"kind": "seed", "row": run.row, "seed": run.seed, "mlflow.parentRunId": parent}
-        tags = keys | what | {"status": training["status"], "reason": training.get("reason", ""), "result": stamp}
+        tags = addresses | what | {"status": training["status"], "reason": training.get("reason", ""), "result": stamp}
         opened = self._open(identity, f"{row.number} {row.label}, seed {run.seed}", tags, start).info.run_id
-        flat = results.flat(run.settings)
+        flat = keys.flat(run.settings)
         self._params(opened, flat | {"seed": run.seed})
         self._log(opened, series.points(self.root, run))
         self._files(opened, run, flat)
@@ -180,8 +181,7 @@ class Mirror:
 
     def _files(self, run_id: str, run: "Run", flat: Mapping[str, Any]) -> None:
         """settings.yaml (a layer: it can be given to a study), predictions.json; the log of a run that failed."""
-        values = {name: float("inf") if value == "inf" else value for name, value in flat.items()}
-        self.client.log_text(run_id, yaml.safe_dump(values, sort_keys=False), "settings.yaml")
+        self.client.log_text(run_id, yaml.safe_dump(series.layer(flat), sort_keys=False), "settings.yaml")
         folder = results.training_folder(self.root, run.training_key)
         predictions = folder / run.scoring_key / "predictions.json"
         for path in [predictions] if predictions.exists() else [folder / "log.txt"]:
