@@ -189,7 +189,6 @@ class AcmnetOptions:
     separation: float = 5e-5  # weight of feature separation
     sparsity: float = 2e-4  # weight of attention sparsity; like the guide a sum over time
     margin: float = 50.0  # between the lengths of instance, context and background embeddings
-    for_snippets: int = 750  # T for which guide and sparsity are stated; 0: as they are
     for_channels: int = 2048  # channels for which margin and separation are stated; 0: as they are
     r_instance: int = 8  # T // r snippets are pooled per class in each branch
     r_context: int = 3

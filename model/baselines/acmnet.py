@@ -5,8 +5,9 @@ classifier with C + 1 classes (the last is background) on e under two dropout ma
 Each branch is cas times its attention, pooled by its own top k, with its own labels: [y, 0], [y, 1] and [0, 1], each
 divided by its sum; cross-entropies are added. Regularisers: guide sum_t |1 - p_bkg(t) - A_ins(t)| with p_bkg from the
 instance branch and A_ins without gradient; feature separation (relu(m - |e_ins| + |e_con|) + relu(m - |e_con| +
-|e_bak|) + |e_bak|)^2 on the mean embeddings that each attention selects; sparsity of A_ins and A_con.
-Released weights are for 750 snippets and 2048 channels; ``for_snippets`` and ``for_channels`` carry them over.
+|e_bak|) + |e_bak|)^2 on the mean embeddings that each attention selects; sparsity of A_ins and A_con. The released
+margin and separation weight are for 2048 channels; ``for_channels`` carries them over to other widths. Guide and
+sparsity keep their weights as sums over time: five times as much at T = 150 held the instance branch back.
 
 With CASE: one stream, Z = e, P^A = A_ins, Q^A the union of the k highest snippets of the instance branch for the
 classes present, background excluded. The refined attention replaces A_ins wherever testing uses it: in the instance
@@ -65,10 +66,10 @@ class Baseline(nn.Module):
             video_loss(highest(branch, n), target, 1.0, 0.0) for branch, n, target in zip(branches, k, targets)
         )
         guide = (1 - branches[0].softmax(-1)[..., -1] - A[..., 0].detach()).abs().sum(-1).mean()
-        time, size = restated(o.for_snippets, T), restated(o.for_channels, self.width)
+        size = restated(o.for_channels, self.width)
         features = separation([_length(e, A[..., i], k[i]) for i in range(3)], o.margin / size**0.5)
         sparsity = A[..., :2].sum(-2).mean()
-        loss = instance + context + background + time * (o.guide * guide + o.sparsity * sparsity)
+        loss = instance + context + background + o.guide * guide + o.sparsity * sparsity
         loss = loss + size * o.separation * features
         parts = {"instance": instance, "context": context, "background": background}
         parts |= {"guide": guide, "features": features, "sparsity": sparsity}
