@@ -1,8 +1,8 @@
 """Appendix E.3 as frozen dataclasses: one commented line per symbol; no torch, so that a study validates without it.
 
 The values here are the paper's text. ``studies/base/*.yaml`` restate them (paper) or replace them (released, repaired).
-A field with ``metadata={"scoring": True}`` changes only how stored scores are read, never the weights: it belongs to the
-scoring key and not to the training key (``harness/study.py``).
+A field with ``metadata={"scoring": True}`` changes only how stored scores are read, never the weights: it belongs to
+the scoring key and not to the training key (``harness/study.py``).
 """
 
 from collections.abc import Mapping
