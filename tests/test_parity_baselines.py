@@ -210,7 +210,7 @@ def infer(method: str, v: Mapping[str, np.ndarray]) -> Inference:
         return load("basnet").inference(scores, attention[:, 0], BasnetOptions())
     wum = load("wum")
     magnitude = wum.attention(torch.as_tensor(v["features_embedded"]).norm(dim=-1)[None], WumOptions(), 100.0)
-    np.testing.assert_allclose(magnitude[0], v["normalised_magnitude"], atol=1e-6)
+    np.testing.assert_allclose(magnitude[0], v["normalised_magnitude"], rtol=0, atol=1e-6)
     video = v["score_act"][None].astype(np.float64)  # recorded apart from the T-CAS
     return Inference(video, wum.groups(torch.as_tensor(v["cas_softmax"])[None], magnitude, video))
 
@@ -251,7 +251,9 @@ def test_proposals_are_the_recorded_ones(shared: Path, method: str) -> None:
                 mine = np.stack(
                     [pairs[1][ours.sequence], ours.score, ours.first * step, (ours.last + 1) * step], axis=-1
                 )
-                np.testing.assert_allclose(mine, np.array(rows).reshape(-1, 4), atol=1e-8, err_msg=f"{name} {key}")
+                np.testing.assert_allclose(
+                    mine, np.array(rows).reshape(-1, 4), rtol=0, atol=1e-8, err_msg=f"{name} {key}"
+                )
 
 
 @pytest.mark.parametrize(("method", "key"), FINAL)
@@ -263,4 +265,4 @@ def test_detections_are_the_recorded_ones(shared: Path, method: str, key: str) -
         rows = expected[key].get(name, [])
         theirs = [(CLASSES.index(row["label"]), row["score"], *row["segment"]) for row in rows]
         mine = np.stack([found.label, found.score, found.start, found.end], axis=-1)
-        np.testing.assert_allclose(mine, np.array(theirs).reshape(-1, 4), atol=1e-8, err_msg=name)
+        np.testing.assert_allclose(mine, np.array(theirs).reshape(-1, 4), rtol=0, atol=1e-8, err_msg=name)

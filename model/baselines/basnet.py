@@ -89,10 +89,10 @@ def _target(labels: Tensor, background: float) -> Tensor:
 def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: BasnetOptions) -> Inference:
     """Released rule: min-max T-CAS of the suppression branch, zeroed below the threshold before the contrast, in which
     every class that is searched for has video score 1; classes from the suppressed score, background left out."""
-    cas = torch.as_tensor(scores["cas"])[:, 0].double()  # (V, T, C)
-    full = torch.cat([cas, torch.as_tensor(scores["background"]).double()[..., None]], -1)
+    cas = torch.as_tensor(scores["cas"])[:, 0]  # (V, T, C), scaled in the precision in which it is stored, as released
+    full = torch.cat([cas, torch.as_tensor(scores["background"])[..., None]], -1).double()
     video = highest(full, cas.shape[1] // options.topk).softmax(-1)[:, :-1].numpy()
     shift = options.cat_gain * (refined - scores["attention"].mean(1, dtype=np.float64))  # (V, T)
-    sequence = np.clip(min_max(cas).numpy() + shift[..., None], None, 1)
+    sequence = np.clip(min_max(cas).double().numpy() + shift[..., None], None, 1)
     group = Group(sequence, sequence, np.ones_like(video), zero_below=True)
     return Inference(video, {"cas": group}, options.skip_only_class_zero)
