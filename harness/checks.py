@@ -34,7 +34,10 @@ FREE = frozenset({"quote", "section", "also", "note"})
 
 
 def check_columns(node: Node, part: StudyPart, errors: list[str]) -> None:
-    """Metrics that nothing measures, and published numbers for columns that are not there."""
+    """Metrics that nothing measures, published numbers for columns that are not there, seeds that go backwards."""
+    if "at_most" in part.seeds.model_fields_set and part.seeds.at_most < part.seeds.at_least:
+        mark = node.at(["seeds", "at_most"]).mark
+        errors.append(f"{mark}: seeds.at_most: found {part.seeds.at_most}; allowed: from {part.seeds.at_least} on")
     for name, column in part.columns.items():
         if column.metric not in METRICS and not PATTERN.fullmatch(column.metric):
             mark = node.at(["columns", name, "metric"]).mark
@@ -58,7 +61,7 @@ def check_column(node: Node, steps: Steps, name: str, part: StudyPart, errors: l
 def check_claims(node: Node, part: StudyPart, rows: int, errors: list[str]) -> None:
     """Claims that are of no kind, or speak of rows and columns that are not there."""
     for i, claim in enumerate(part.claims):
-        said = claim.model_dump(exclude_unset=True)
+        said = claim.model_dump(exclude_unset=True, exclude_none=True)
         kinds = [kind for kind in CLAIMS if kind in said]
         where = node.at(["claims", i])
         if len(kinds) != 1:

@@ -21,15 +21,27 @@ LARGEST = 1_000_000  # characters of a file
 DEEPEST = 20  # nesting of a value
 WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan")
+NUMBER = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan")
 
 
 class ConfigError(Exception):
     """Bad input: ``errors`` lists everything that is wrong, one line each."""
 
     def __init__(self, errors: Iterable[str]) -> None:
-        self.errors = list(dict.fromkeys(errors))
+        self.errors = ordered(dict.fromkeys(errors))
         super().__init__("\n".join(self.errors))
+
+
+def ordered(errors: Iterable[str]) -> list[str]:
+    """Errors file by file, in the order of their lines."""
+    files: dict[str, int] = {}
+
+    def place(error: str) -> tuple[int, int, int]:
+        at = re.match(r"(.+?):(\d+):(\d+): ", error)
+        file, line, column = (at[1], int(at[2]), int(at[3])) if at else (error.partition(":")[0], 0, 0)
+        return files.setdefault(file, len(files)), line, column
+
+    return sorted(errors, key=place)
 
 
 @dataclass(frozen=True)
@@ -81,7 +93,7 @@ def hint(name: str, allowed: Iterable[str]) -> str:
     """The nearest allowed name and all of them, as the end of a message."""
     names = list(allowed)
     near = get_close_matches(name, names, 1, 0.5) or [n for n in names if n.lower() == name.lower()]
-    return (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {', '.join(names)}"
+    return (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {', '.join(names) or 'none'}"
 
 
 def found(value: Any) -> str:
@@ -90,7 +102,7 @@ def found(value: Any) -> str:
         return "a mapping" if isinstance(value, dict) else "a list"
     if value is None or isinstance(value, bool):
         return {None: "nothing", True: "true", False: "false"}[value]
-    return f"the text '{value[:60]}'" if isinstance(value, str) else f"{value:g}".replace("inf", ".inf")
+    return f"the text '{value[:60]}'" if isinstance(value, str) else str(value).replace("inf", ".inf")
 
 
 def shown(path: Path) -> str:
@@ -132,20 +144,21 @@ class Reader:
 
     def __init__(self, text: str, origin: Mark) -> None:
         self.events: Iterator[Any] = yaml.parse(text, Loader=Parser)
-        self.origin = origin
+        self.origin, self.lines = origin, text.count("\n") + 1
         self.errors: list[str] = []
 
     def place(self, mark: Any) -> Mark:
         """A parser's mark, counted from 1 and from the origin."""
-        shift = self.origin.column if mark.line == 0 else 1
-        return Mark(self.origin.file, mark.line + self.origin.line, mark.column + shift)
+        line = min(mark.line, self.lines - 1)  # the end of an unfinished text is on its last line
+        shift = self.origin.column if line == 0 else 1
+        return Mark(self.origin.file, line + self.origin.line, shift + (mark.column if line == mark.line else 0))
 
     def refuse(self, event: Any, message: str) -> None:
         self.errors.append(f"{self.place(event.start_mark)}: {message}")
 
     def document(self) -> Node:
         """The one document of the text; an empty text is an empty mapping."""
-        roots = []
+        roots: list[Node] = []
         for event in self.events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if roots:

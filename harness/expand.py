@@ -31,12 +31,12 @@ class Draft:
 
 
 def drafts(node: Node, part: StudyPart, errors: list[str]) -> list[Draft]:
-    """The rows of a study, in order; one row of the bare settings where it names none."""
+    """The rows of a study, in order; one row of the bare settings where it names none. There is always a row."""
     toggles = {name: flatten(node.at(["toggles", name]), errors) for name in part.toggles}
     rows = [draft(node, i, row, toggles, errors) for i, row in enumerate(part.rows)]
-    if not part.sweep:
+    points = list(sweep(node, part, errors)) if part.sweep else []
+    if not points:
         return rows or [Draft(part.title or "settings", {}, {})]
-    points = list(sweep(node, part, errors))
     if len(points) * max(len(rows), 1) > MOST:
         errors.append(f"{node.at(['sweep']).mark}: sweep: {len(points) * max(len(rows), 1)} rows; allowed: {MOST}")
         return rows or points[:1]

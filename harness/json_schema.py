@@ -28,7 +28,7 @@ def setting_schemas() -> dict[str, Any]:
     groups = [getattr(Settings(), field.name) for field in fields(Settings)]
     classes: list[Any] = [CaseSettings, CoLabel, *OPTIONS.values(), *(type(group) for group in groups)]
     notes = {name: text for cls in classes if is_dataclass(cls) for name, text in comments(cls).items()}
-    known = {path: leaf for name in reversed(OPTIONS) for path, leaf in leaves(name).items()}
+    known = {path: leaf for name in reversed(list(OPTIONS)) for path, leaf in leaves(name).items()}
     out = {}
     for path, leaf in known.items():
         out[path] = adapter(path, leaf.kind).json_schema() | {"description": notes.get(path.rpartition(".")[2], "")}

@@ -8,7 +8,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from functools import cache
 from math import inf
 from typing import Any
 
@@ -40,15 +39,14 @@ def flat(settings: Settings) -> dict[str, Any]:
     return leaves(settings, "")
 
 
-@cache
-def scoring_options(cls: type) -> frozenset[str]:
-    return frozenset(field.name for field in fields(cls) if field.metadata.get("scoring"))  # type: ignore[arg-type]
+def scoring_fields(cls: Any) -> frozenset[str]:
+    return frozenset(field.name for field in fields(cls) if field.metadata.get("scoring"))
 
 
 def scoring_paths(settings: Settings) -> frozenset[str]:
     """Paths of the settings that change only how stored scores are read, outside localisation and metrics."""
-    options = {f"case.options.{name}" for name in scoring_options(type(settings.case.options))}
-    return frozenset(options | {f"case.{name}" for name in scoring_options(type(settings.case))})
+    options = {f"case.options.{name}" for name in scoring_fields(type(settings.case.options))}
+    return frozenset(options | {f"case.{name}" for name in scoring_fields(type(settings.case))})
 
 
 def digest(content: Any) -> str:

@@ -6,6 +6,7 @@ applies what its ``Options.sets`` says; the rest of the same layer comes after t
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
+from difflib import get_close_matches
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -108,60 +109,54 @@ def chosen(state: Layer, layer: Layer) -> Layer:
 
 
 def build(state: Layer, errors: list[str]) -> Settings:
-    """Validated settings of a folded state; what is wrong is added to ``errors`` (then the defaults come back)."""
-    before, baseline = len(errors), state[BASELINE].value
+    """Validated settings of a folded state; what is wrong is added to ``errors`` and left at its default."""
+    baseline = state[BASELINE].value
     if not isinstance(baseline, str) or baseline not in OPTIONS:
-        errors.append(f"{state[BASELINE].mark}: {BASELINE}: unknown baseline; {hint(str(baseline), OPTIONS)}")
+        errors.append(f"{state[BASELINE].mark}: {BASELINE}: found {found(baseline)}; {hint(str(baseline), OPTIONS)}")
         state = {path: node for path, node in state.items() if not path.startswith("case.options.")}
         baseline = CaseSettings().baseline
     known = leaves(baseline)
     values = {path: leaf.default for path, leaf in known.items()} | {BASELINE: baseline}
+    wrong: set[str] = set()
     for path, node in state.items():
-        if path in known:
-            values[path] = checked(path, known[path].kind, node, errors)
-        else:
-            errors.append(f"{node.key}: {unknown(path, node, known)}")
-    if len(errors) == before:
-        errors.extend(f"{place(state, paths)}: {paths[0]}: {text}" for paths, text in clashes(values.get))
-    return assembled(values, baseline) if len(errors) == before else Settings()
+        if path not in known:
+            errors.append(f"{node.mark if path in groups() else node.key}: {unknown(path, node, known)}")
+        elif path != BASELINE:
+            try:
+                values[path] = adapter(path, known[path].kind).validate_python(node.plain())
+            except ValidationError as error:
+                wrong.add(path)
+                errors.append(refusal(path, known[path].kind, node, error))
+    for paths, text in clashes(values.get):
+        if not wrong.intersection(paths):
+            errors.append(f"{place(state, paths)}: {paths[0]}: {text}")
+    return assembled(values, baseline)
 
 
-def checked(path: str, kind: Any, node: Node, errors: list[str]) -> Any:
-    """The value of a node as the setting's type has it."""
-    if path == BASELINE:
-        return node.value
-    plain = node.plain()
-    try:
-        return adapter(path, kind).validate_python(plain)
-    except ValidationError as error:
-        steps = error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"]
-        wrong = node.at(steps)
-        near = f"{hint(wrong.value, get_args(kind))}" if nameable(kind, wrong.value) else ""
-        allowed = near or f"allowed: {words(kind, limit(path))}"
-        errors.append(
-            f"{wrong.mark}: {path}: found {found(wrong.value) if wrong.value != [] else 'an empty list'}; {allowed}"
-        )
-        return None
-
-
-def nameable(kind: Any, value: Any) -> bool:
-    """Whether ``value`` is a name that stands for none of the allowed ones."""
-    return get_origin(kind) is Literal and isinstance(value, str)
+def refusal(path: str, kind: Any, node: Node, error: ValidationError) -> str:
+    """What was found, at the entry that is wrong, and what the setting allows."""
+    inner = node.at(error.errors(include_url=False, include_context=False, include_input=False)[0]["loc"])
+    is_name = get_origin(kind) is Literal and isinstance(inner.value, str)
+    allowed = hint(inner.value, get_args(kind)) if is_name else f"allowed: {words(kind, limit(path))}"
+    had = "an empty list" if inner.value == [] else found(inner.value)
+    return f"{inner.mark}: {path}: found {had}; {allowed}"
 
 
 def unknown(path: str, node: Node, known: Mapping[str, Leaf]) -> str:
     """Message for a path that is no setting, with the nearest one that is."""
     if path in groups():
-        inside = [name.removeprefix(f"{path}.") for name in known if name.startswith(f"{path}.")]
+        below = [name.removeprefix(f"{path}.").partition(".")[0] for name in known if name.startswith(f"{path}.")]
+        inside = dict.fromkeys(below)
         return f"{path}: found {found(node.value)}; allowed: a mapping with {', '.join(inside)}"
     parent, _, name = path.rpartition(".")
     siblings = [p.removeprefix(f"{parent}.") for p in known if p.rpartition(".")[0] == parent] if parent else []
     siblings += [g.removeprefix(f"{parent}.") for g in sorted(groups()) if parent and g.rpartition(".")[0] == parent]
     if siblings:
         return f"{path}: unknown key; {hint(name, siblings)}"
-    same = [p for p in known if p.rpartition(".")[2] == name]
-    near = f"did you mean '{same[0]}'? allowed: {', '.join(sorted(g for g in groups() if '.' not in g and g))}"
-    return f"{path}: unknown key; {near if same else hint(path, known)}"
+    ends = {p.rpartition(".")[2]: p for p in known}
+    near = [ends[n] for n in get_close_matches(name, ends, 1, 0.8)] or get_close_matches(path, known, 1)
+    allowed = ", ".join(f"{group}.NAME" for group in sorted(groups()) if "." not in group)
+    return f"{path}: unknown key; " + (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {allowed}"
 
 
 def place(state: Layer, paths: Iterable[str]) -> Mark:

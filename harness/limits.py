@@ -35,9 +35,9 @@ class Limit:
 
     def constraint(self) -> Any:
         """The range as pydantic has it."""
-        bounds = {("gt" if self.open_low else "ge"): self.low} if self.low > -inf else {}
+        bounds: dict[str, Any] = {("gt" if self.open_low else "ge"): self.low} if self.low > -inf else {}
         bounds |= {("lt" if self.open_high else "le"): self.high} if self.high < inf else {}
-        return Field(strict=True, allow_inf_nan=self.infinite, **bounds)  # type: ignore[arg-type]
+        return Field(strict=True, allow_inf_nan=self.infinite, **bounds)
 
 
 SHARE, POSITIVE, COUNT, NATURAL = Limit(0, 1), Limit(0, open_low=True), Limit(1), Limit(0)
@@ -143,15 +143,12 @@ def clashes(get: Get) -> Iterator[tuple[tuple[str, ...], str]]:
     if clusters == 0 and cat > 0:
         message = f"case.clusters is 0 (no clustering head) and case.cat is {cat:g}; without a head allowed: case.cat 0"
         yield ("case.clusters", "case.cat"), message
-    T, steps, warm_up = get("training.snippets"), get("training.steps"), get("training.warm_up")
+    T = get("training.snippets")
     for name in sorted(COUNTS - {"kernel", "s"}):
         if (divisor := get(f"case.options.{name}")) is not None and divisor > T:
             path = f"case.options.{name}"
             message = f"{path} is {divisor} and training.snippets {T}: T // {name} selects nothing; allowed: up to {T}"
             yield (path, "training.snippets"), message
-    if warm_up > steps:
-        message = f"training.warm_up is {warm_up} and training.steps {steps}; allowed: at most as many"
-        yield ("training.warm_up", "training.steps"), message
     if (kernel := get("case.options.kernel")) is not None and kernel % 2 == 0:
         yield ("case.options.kernel",), f"found {kernel}; allowed: an odd number, so that time keeps its length"
     yield from _names(get)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 
 from harness.config import ConfigError, Mark, Node, hint, read, shown
@@ -149,9 +150,8 @@ def known() -> dict[str, dict[str, str]]:
 
 
 def title(path: Path) -> str:
-    """A file's title, or else its first comment."""
-    text = path.read_text(encoding="utf-8")
-    found = [
-        line.removeprefix("title:").strip().strip("\"'") for line in text.splitlines() if line.startswith("title:")
-    ]
-    return next(iter(found + [line.lstrip("# ") for line in text.splitlines() if line.startswith("#")]), "")
+    """A file's title, or else the first sentence of its first comment."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    named = [line.removeprefix("title:").strip().strip("\"'") for line in lines if line.startswith("title:")]
+    comment = " ".join(line.lstrip("# ") for line in takewhile(lambda line: line.startswith("#"), lines))
+    return named[0] if named else comment.partition(". ")[0].rstrip(".")

@@ -4,6 +4,7 @@ Every mistake becomes one line with its place; the file is then read on without 
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -25,7 +26,7 @@ def metric(value: Any) -> Any:
 
 def counted(value: Any) -> Any:
     """A number of seeds as the plan that stays at it."""
-    return {"at_least": value, "at_most": value} if type(value) is int else value
+    return {"at_least": value} if type(value) is int else value
 
 
 Names = Annotated[list[str], BeforeValidator(listed, json_schema_input_type=str | list[str])]
@@ -97,6 +98,9 @@ class ReportedPart(Part):
     note: str = ""
 
 
+Measured = Annotated[ColumnPart, BeforeValidator(metric, json_schema_input_type=str | ColumnPart)]
+
+
 class StudyPart(Part):
     """A study file."""
 
@@ -108,9 +112,10 @@ class StudyPart(Part):
     toggles: dict[str, dict[str, Any]] = {}
     rows: list[RowPart] = []
     sweep: dict[str, Any] = {}
-    columns: dict[str, Annotated[ColumnPart, BeforeValidator(metric, json_schema_input_type=str | ColumnPart)]] = Field(
-        {"mAP": ColumnPart(metric="map/avg"), "ACC": ColumnPart(metric="acc")}, min_length=1
-    )
+    columns: Annotated[dict[str, Measured], Field(min_length=1)] = {
+        "mAP": ColumnPart(metric="map/avg"),
+        "ACC": ColumnPart(metric="acc"),
+    }
     claims: list[ClaimPart] = []
     figures: list[str] = []
     reference: Count = 1
@@ -127,6 +132,15 @@ PARTS: Mapping[str, type[Part]] = {
     "columns": ColumnPart,
     "claims": ClaimPart,
     "reported": ReportedPart,
+}
+
+
+SOUND: Mapping[str, Any] = {  # what passes every check
+    "rows": {"on": []},
+    "toggles": {},
+    "columns": "map/avg",
+    "claims": {"quote": "", "section": "", "row": 1, "highest_on": []},
+    "reported": {"label": ""},
 }
 
 
@@ -174,17 +188,18 @@ def allowed(detail: Mapping[str, Any]) -> str:
     kinds = {"string_type": "text (in quotes)", "int_type": "a whole number", "float_type": "a number"}
     kinds |= {"dict_type": "a mapping", "list_type": "a list", "model_type": "a mapping", "none_required": "nothing"}
     kinds |= {"finite_number": "a finite number"}
+    if detail["type"] == "model_type" and detail["loc"][0] in {"seeds", "columns"}:
+        return "a whole number or a mapping" if detail["loc"][0] == "seeds" else "a metric's name or a mapping"
     text = str(detail["msg"]).removeprefix("Input should be ").removeprefix("a valid ")
     return kinds.get(detail["type"], text[:1].lower() + text[1:])
 
 
 def take_out(plain: dict[str, Any], steps: Steps) -> None:
-    """Remove what a finding is about, so that rows keep their numbers and columns their names."""
+    """Put something sound where a finding is, so that rows and claims keep their numbers and columns their names."""
     head = str(steps[0])
-    if head == "columns" and len(steps) > 1 and isinstance(plain.get(head), dict):
-        plain[head][steps[1]] = "map/avg"
-    elif head == "rows" and len(steps) > 1 and isinstance(plain.get(head), list):
-        row = plain[head][int(steps[1])]
-        plain[head][int(steps[1])] = {k: v for k, v in row.items() if k not in steps} if len(steps) > 2 else {}
-    else:
+    if len(steps) == 1 or head not in SOUND:
         plain.pop(head, None)
+    elif head == "rows" and len(steps) > 2:
+        plain[head][steps[1]].pop(steps[2], None)
+    else:
+        plain[head][steps[1]] = deepcopy(SOUND[head])

@@ -39,25 +39,26 @@ def checked(path: str, node: Node, baseline: str, errors: list[str]) -> tuple[An
     if len(values) < 2 or (ordered and len(values) > 3 - kind.startswith("log")):
         errors.append(f"{node.mark}: {path}: tune: {kind} takes {KINDS[kind]}; found {len(values)} values")
         return ()
-    before, leaf = len(errors), leaves(baseline).get(base(path, baseline))
+    plain, before = [value.plain() for value in values], len(errors)
     for value in values[:2] if ordered else values:
-        try:
-            if leaf and base(path, baseline) == path:
-                adapter(path, leaf.kind).validate_python(value.plain())
-        except ValidationError:
-            errors.append(
-                f"{value.mark}: {path}: tune: found {found(value.value)}; allowed: {words(leaf.kind, limit(path))}"
-            )
-    plain = [value.plain() for value in values]
+        errors.extend(refused(path, value, baseline))
     if len(errors) == before and ordered:
         errors.extend(trouble(f"{node.mark}: {path}: tune: {kind}", kind, plain))
     return (kind, *plain) if len(errors) == before else ()
 
 
-def base(path: str, baseline: str) -> str:
-    """The setting that ``path`` is, or is one entry of."""
-    known = leaves(baseline)
-    return path if path in known else path.rpartition(".")[0]
+def refused(path: str, node: Node, baseline: str) -> list[str]:
+    """Why a bound or choice cannot be this setting's value; entries of mappings are left to the trial."""
+    leaf = leaves(baseline).get(path)
+    if leaf is None and path.rpartition(".")[0] not in leaves(baseline):
+        return [f"{node.mark}: {path}: unknown key; {hint(path, leaves(baseline))}"]
+    try:
+        if leaf is not None:
+            adapter(path, leaf.kind).validate_python(node.plain())
+    except ValidationError:
+        allowed = words(leaf.kind, limit(path)) if leaf else ""
+        return [f"{node.mark}: {path}: tune: found {found(node.value)}; allowed: {allowed}"]
+    return []
 
 
 def trouble(where: str, kind: str, values: list[Any]) -> list[str]:

@@ -117,7 +117,7 @@ def load(
     tuned = space(own, settings[0].case.baseline, errors)
     check_columns(node, part, errors)
     check_claims(node, part, len(rows), errors)
-    prints = [""] * len(rows) if errors or below.missing else fingerprints(states, settings, root, errors)
+    prints = [""] * len(rows) if below.missing else fingerprints(states, settings, root, errors)
     if errors:
         raise ConfigError(errors)
     table = zip(rows, settings, references, prints)
@@ -148,7 +148,7 @@ def described(file: Path, part: StudyPart, below: Below) -> Study:
         seeds=0,
         rows=(),
         columns=(),
-        claims=tuple(claim.model_dump(exclude_unset=True) for claim in part.claims),
+        claims=tuple(claim.model_dump(exclude_unset=True, exclude_none=True) for claim in part.claims),
         figures=tuple(part.figures),
         toggles=tuple(part.toggles),
         reference=part.reference,
@@ -164,6 +164,8 @@ def described(file: Path, part: StudyPart, below: Below) -> Study:
 def located(path: Path) -> Path:
     """The file itself, or the study of that name in ``studies/``."""
     if path.is_file():
+        if path.resolve().parent == STUDIES / "base":
+            raise ConfigError([f"{path}: a preset, not a study; use it with --base {path.stem}"])
         return path
     own = {file.stem: file for file in sorted(STUDIES.glob("*.yaml"))}
     if str(path) in own:
