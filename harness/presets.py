@@ -23,6 +23,7 @@ class Below:
     label: str
     layers: tuple[Layer, ...]
     missing: str = ""
+    embedded: bool = False
 
 
 def names(folder: str, beside: Path | None = None) -> dict[str, Path]:
@@ -91,7 +92,7 @@ def _named(name: str, path: Path, errors: list[str]) -> Below:
     source = {key: node.value for key, node in layer.items() if key.startswith("source.")}
     if source.get("source.name") != "folder":
         scale = source.get("source.scale", "default")
-        return Below(DATA if scale == "default" else f"{DATA}-{scale}", (layer,))
+        return Below(DATA if scale == "default" else f"{DATA}-{scale}", (layer,), embedded=True)
     folder = Path(str(source.get("source.path", "")))
     missing = (
         "" if folder.is_dir() else f"data set '{name}' is not here: no folder '{folder}' (source.path in {shown(path)})"
@@ -124,8 +125,9 @@ def _scale(name: str, errors: list[str]) -> Layer:
 
 def _quick(below: Below, errors: list[str]) -> Below:
     """The data set at tiny scale: the embedded one changes, a folder keeps its source."""
-    if below.label.split("-")[0] == DATA:
-        return Below(f"{DATA}-{QUICK}", (*below.layers, preset_file(STUDIES / "data" / f"{QUICK}.yaml", errors)[1]))
+    if below.embedded:
+        tiny = preset_file(STUDIES / "data" / f"{QUICK}.yaml", errors)[1]
+        return Below(f"{DATA}-{QUICK}", (*below.layers, tiny), embedded=True)
     return Below(f"{below.label}-quick", (*below.layers, _scale(QUICK, errors)), below.missing)
 
 

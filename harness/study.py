@@ -182,8 +182,8 @@ def counted(part: StudyPart, asked: int | None, below: Below, quick: bool) -> in
     """Seeds per row; a folder under --quick takes two at most unless asked for more."""
     if asked is not None:
         return asked
-    folder = quick and not below.label.startswith(DATA)
-    return min(part.seeds.at_least, QUICK_SEEDS) if folder else part.seeds.at_least
+    few = quick and not below.embedded
+    return min(part.seeds.at_least, QUICK_SEEDS) if few else part.seeds.at_least
 
 
 def sequential(part: StudyPart) -> Seeds | None:

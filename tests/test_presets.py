@@ -1,0 +1,81 @@
+"""The presets of studies/base: what they hold, how they inherit, where they are found."""
+
+from dataclasses import replace
+
+import pytest
+import study_files
+
+from harness import study
+from harness.config import Mark
+from harness.keys import flat
+from harness.layers import build, fold
+from harness.presets import STUDIES, base_layers, preset
+from harness.settings import Settings
+from model.settings import ProposedOptions
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    return study_files.writer(tmp_path, monkeypatch)
+
+
+def test_paper_preset_is_what_the_dataclasses_say():
+    text = (STUDIES / "base" / "paper.yaml").read_text()
+    own = {path: value for path, value in flat(Settings()).items() if not path.startswith("source.")}
+    unset = {"training.keep_embeddings", "localization.q_r", "localization.match"}  # no setting of the paper
+    assert all(path.rpartition(".")[2] + ":" in text for path in own.keys() - unset)
+    assert flat(preset("paper", "paper")) == flat(Settings()) | {
+        "source.scale": "paper",
+        "training.evaluate_every": 600,
+    }
+
+
+def test_released_preset_has_the_released_numbers():
+    found = preset("released")
+    assert found.case.options == ProposedOptions(2.0, 0.7, True, 1e-7, 1.0, 1e-10, 1 / 3, 0.2, 8, 1)
+    assert (found.case.lambda_c, found.case.lambda_r, found.case.epsilon, found.case.mean) == (2.0, 0.6, 2.0, "logits")
+    assert (found.case.rank, found.case.head, found.case.initial_q_r) == ("argsort", "projected", "uniform")
+    assert (found.case.sinkhorn_steps, found.case.sinkhorn_steps_r, found.training.weight_decay) == (3, 3, 5e-4)
+    nms = found.localization
+    assert (nms.oic_lambda, nms.oic_gamma, nms.nms, nms.nms_plus) == (0.15, 0.2, "soft", 1.0)
+
+
+def test_repaired_is_three_lines_away_from_released():
+    lines = (STUDIES / "base" / "repaired.yaml").read_text().splitlines()
+    assert len([line for line in lines if line.startswith(("case", "training", "localization", "metrics"))]) == 3
+    released, repaired = flat(preset("released")), flat(preset("repaired"))
+    changed = {path: repaired[path] for path in released if released[path] != repaired[path]}
+    assert changed == {"case.rank": "exact", "case.sigma": 0.1, "case.sinkhorn_steps_r": 100}
+
+
+def test_activitynet_preset():
+    errors = []
+    found = build(fold(base_layers("activitynet", Mark("test"), errors)), errors)
+    assert errors == []
+    assert (found.training.snippets, found.case.options.topk, found.case.clusters) == (50, 2, 64)
+    assert found.metrics.tiou == tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
+    assert found.case == replace(Settings().case, clusters=64, options=ProposedOptions(topk=2))
+
+
+def test_presets_beside_the_study(write):
+    write("base: released\ncase.rho: 3\n", "mine.yaml")
+    write("case.rho: 4\n", "base/other.yaml")
+    assert study.load(write("base: mine\n")).rows[0].settings.case == replace(preset("released").case, rho=3.0)
+    assert study.load("x.yaml", base="other").rows[0].settings.case.rho == 4
+    assert study.load("x.yaml", base="mine.yaml").rows[0].settings.case.rho == 3
+    write("base: b\n", "a.yaml")
+    write("base: a\n", "b.yaml")
+    assert study_files.refused("x.yaml", base="a") == ["b.yaml:1:7: base: 'a' inherits itself (a -> b -> a)"]
+    assert study_files.refused(write("base: relesed"))[0].startswith(
+        "x.yaml:1:7: base: unknown preset 'relesed'; did you mean 'released'?"
+    )
+    assert study_files.refused("x.yaml", base="papr")[0].startswith(
+        "--base:1:1: base: unknown preset 'papr'; did you mean 'paper'?"
+    )
+
+
+def test_known_lists_everything_with_a_title():
+    found = study.known()
+    assert found["studies"]["table2"] == "Contribution of each component (Table 2)"
+    assert set(found) == {"studies", "data sets", "presets", "baselines"}
+    assert all(text for names in found.values() for text in names.values())
