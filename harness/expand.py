@@ -123,13 +123,7 @@ def text(value: object) -> str:
     """A value as a label shows it."""
     if isinstance(value, list):
         return f"[{', '.join(text(item) for item in value)}]"
-    return (
-        f"{value:g}"
-        if isinstance(value, float)
-        else {True: "true", False: "false"}.get(value, str(value))
-        if isinstance(value, bool)
-        else str(value)
-    )
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def numbered(rows: Sequence[Draft], default: int, node: Node, errors: list[str]) -> list[int]:
@@ -141,4 +135,4 @@ def numbered(rows: Sequence[Draft], default: int, node: Node, errors: list[str])
             where = node.at(["rows", i, "reference"]) if row.reference else node.at(["reference"])
             errors.append(f"{where.mark}: reference: no row {reference}; allowed: 1 to {len(rows)}")
         out.append(reference)
-    return list(out)
+    return out
