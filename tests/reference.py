@@ -1,0 +1,132 @@
+"""The recorded numbers of the released code (../shared/reference): which files there are and what each of them is.
+
+A file is recognised by what it holds, not by its name, so files of the same formats with other names are followed too.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "reference"
+ABSENT = "no recorded numbers: ../shared/reference is absent and --reference was not given"
+METHODS = ("case", "asl", "basnet", "wum")
+CLAIMED = {  # kind of file -> the test file that compares every such file with the product
+    "training/case": "test_parity_case",
+    "sinkhorn": "test_parity_case",
+    "inference/case": "test_parity_case",
+    **{f"{kind}/{method}": "test_parity_baselines" for kind in ("training", "inference") for method in METHODS[1:]},
+    "oic_nms": "test_parity_oic_nms",
+    "eval_cases": "test_parity_eval",
+    "eval_expected": "test_parity_eval",
+    "eval_ground_truth": "test_parity_eval",
+    "eval_predictions": "test_parity_eval",
+    "document": "nothing: text for people",
+}
+
+
+def folder(config: pytest.Config) -> Path | None:
+    """The folder that was asked for, else the default one, else None."""
+    given = config.getoption("--reference")
+    return Path(given) if given else DEFAULT if DEFAULT.is_dir() else None
+
+
+def files(config: pytest.Config, *kinds: str) -> list[Path]:
+    """Files of the folder whose kind matches one of the patterns ("training/*"), by name; none without a folder."""
+    where = folder(config)
+    found = sorted(p for p in where.iterdir() if p.is_file()) if where else []
+    return [p for p in found if any(fnmatch(kind(p), wanted) for wanted in kinds)]
+
+
+def parametrize(metafunc: pytest.Metafunc, name: str, values: Sequence[Any], ids: Sequence[str]) -> None:
+    """One test per value; without a folder one that says so; with a folder but no such file, one that says that."""
+    if name not in metafunc.fixturenames:
+        return
+    reason = ABSENT if folder(metafunc.config) is None else f"the folder holds no file for '{name}'"
+    if values:
+        metafunc.parametrize(name, values, ids=ids)
+    else:
+        metafunc.parametrize(name, [pytest.param(None, marks=pytest.mark.skip(reason=reason))], ids=["none"])
+
+
+@cache
+def kind(path: Path) -> str:
+    """What a file holds: a key of CLAIMED, or "unknown"."""
+    if path.suffix == ".md":
+        return "document"
+    if path.suffix not in {".npz", ".json"}:
+        return "unknown"
+    try:
+        return _kind_of_arrays(path) if path.suffix == ".npz" else _kind_of_json(path)
+    except (ValueError, OSError):
+        return "unknown"
+
+
+def arrays(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of an npz file."""
+    with np.load(path) as file:
+        return dict(file)
+
+
+def records(path: Path) -> Any:
+    """What a JSON file holds."""
+    return json.loads(path.read_text())
+
+
+def changed(values: dict, keys: Sequence[str | int], by: float = 1e-3) -> dict:
+    """A copy of JSON values in which the number under the given keys is larger by ``by``."""
+    copy = json.loads(json.dumps(values))
+    inner = copy
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] += by
+    return copy
+
+
+def numbers(values: Any, keys: tuple = ()) -> list[tuple]:
+    """Where numbers lie in JSON values: the keys that lead to each of them."""
+    if isinstance(values, dict):
+        return [place for key, inner in values.items() for place in numbers(inner, (*keys, key))]
+    if isinstance(values, list):
+        return [place for i, inner in enumerate(values) for place in numbers(inner, (*keys, i))]
+    return [keys] if isinstance(values, float) else []
+
+
+def _method(path: Path) -> str:
+    return next((m for m in METHODS if path.name.lower().startswith(m)), "unknown")
+
+
+def _kind_of_arrays(path: Path) -> str:
+    with np.load(path) as file:
+        names = set(file.files)
+    last = {name.rsplit("/", 1)[-1] for name in names}
+    if "features" in names and any(name.startswith("init/") for name in names):
+        return f"training/{_method(path)}"
+    if {"logits", "Q"} <= last:
+        return "sinkhorn"
+    return f"inference/{_method(path)}" if "num_snippets" in last else "unknown"
+
+
+def _kind_of_json(path: Path) -> str:
+    values = records(path)
+    if not isinstance(values, dict | list):
+        return "unknown"
+    entries = list(values.values()) if isinstance(values, dict) else values
+
+    def every(test: Callable[[Any], bool]) -> bool:
+        return bool(entries) and all(isinstance(e, dict) and test(e) for e in entries)
+
+    fits = {
+        "eval_cases": every(lambda e: {"ground_truth", "results", "expected"} <= set(e)),
+        "oic_nms": "oic" in values or "nms" in values,
+        f"inference/{_method(path)}": "settings" in values,
+        "eval_ground_truth": "database" in values,
+        "eval_predictions": "results" in values,
+        "eval_expected": every(lambda e: any("mAP" in v for v in e.values() if isinstance(v, dict))),
+    }
+    return next((name for name, fit in fits.items() if fit), "unknown")
