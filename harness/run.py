@@ -5,6 +5,7 @@ finished is kept). Heavy imports are late: ``--help`` and ``--dry-run`` know no 
 """
 
 import argparse
+import os
 import signal
 import subprocess
 import sys
@@ -70,13 +71,14 @@ def run(arguments: argparse.Namespace) -> int:
     studies, errors = load(arguments)
     if not errors and arguments.dry_run:
         return dry(studies, arguments)
-    errors = errors or prepare(studies, arguments.output)
+    if not errors and arguments.executor != "print":
+        errors = prepare(studies, arguments.output)
     if errors:
         print(*errors, sep="\n", file=sys.stderr)
         return 2
-    code, studies = execute(studies, arguments)
-    if code or arguments.executor == "print":
-        return code
+    studies = execute(studies, arguments)
+    if arguments.executor == "print":
+        return 0
     console = terminal()
     for study in studies:
         publish(study, arguments, console)
@@ -86,6 +88,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def load(arguments: argparse.Namespace) -> tuple[list["Study"], list[str]]:
     """The studies asked for and everything that is wrong with them."""
+    from importlib.util import find_spec
+
     from harness import study
     from harness.config import ConfigError
 
@@ -94,6 +98,8 @@ def load(arguments: argparse.Namespace) -> tuple[list["Study"], list[str]]:
     errors: list[str] = [] if arguments.study else ["no study given; --list shows them"]
     if root.exists() and not root.is_dir():
         errors.append(f"--output: '{root}' is a file, not a folder")
+    if arguments.executor == "ray" and find_spec("ray") is None:
+        errors.append("--executor: ray is not installed; the extra '[ray]' brings it, 'local' and 'print' need nothing")
     options = {name: getattr(arguments, name) for name in ("base", "data", "quick", "seeds")}
     for name in arguments.study:
         try:
@@ -153,8 +159,8 @@ def notice(studies: Sequence["Study"], plan: "Plan", accepted: bool) -> None:
         print(f"{len(plan.stale)} trainings are from other sources: {what}", file=sys.stderr)
 
 
-def execute(studies: list["Study"], arguments: argparse.Namespace) -> tuple[int, list["Study"]]:
-    """Do what is missing, look after look for sequential studies; (2 where the executor is missing else 0, studies)."""
+def execute(studies: list["Study"], arguments: argparse.Namespace) -> list["Study"]:
+    """Do what is missing, look after look for sequential studies; returns them with the seeds they ended with."""
     from harness.plan import plan
     from harness.sequential import further
 
@@ -162,33 +168,25 @@ def execute(studies: list["Study"], arguments: argparse.Namespace) -> tuple[int,
     while True:
         found = plan(studies, root, arguments.accept_stale)
         notice(studies, found, arguments.accept_stale)
-        if found.todo and not hand_over(found, studies, arguments):
-            return 2, studies
+        if found.todo:
+            hand_over(found, studies, arguments)
         grown = [None if arguments.seeds or arguments.executor == "print" else further(s, root) for s in studies]
         if not any(grown):
-            return 0, studies
+            return studies
         studies = [new or old for new, old in zip(grown, studies)]
 
 
-def hand_over(plan: "Plan", studies: Sequence["Study"], arguments: argparse.Namespace) -> bool:
-    """Give the jobs to the executor; False where it is not installed."""
+def hand_over(plan: "Plan", studies: Sequence["Study"], arguments: argparse.Namespace) -> None:
+    """Give the jobs to the executor."""
     from harness import execute as executors
     from harness.live import Board
 
     slots = executors.places(arguments.jobs, arguments.runs_per_gpu)
     if arguments.executor == "print":
-        executors.show(plan.todo)
-        return True
+        return executors.show(plan.todo)
     chosen = executors.ray if arguments.executor == "ray" else executors.local
-    try:
-        with Board(studies, plan, arguments.output, len(slots), terminal()) as board:
-            chosen(plan.todo, board, slots)
-    except ModuleNotFoundError as error:
-        if arguments.executor != "ray" or error.name != "ray":
-            raise
-        print("--executor ray: ray is not installed; the extra '[ray]' brings it", file=sys.stderr)
-        return False
-    return True
+    with Board(studies, plan, arguments.output, len(slots), terminal()) as board:
+        chosen(plan.todo, board, slots)
 
 
 def publish(study: "Study", arguments: argparse.Namespace, console: "Console") -> None:
@@ -209,6 +207,9 @@ def publish(study: "Study", arguments: argparse.Namespace, console: "Console") -
 
 
 def command(root: Path) -> str:
+    """How to look at tracked runs."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return "at MLFLOW_TRACKING_URI"
     return "python -m harness.ui" + ("" if root == Path("mlruns") else f" --output {root}")
 
 

@@ -40,6 +40,7 @@ def quiet() -> None:
     """No telemetry, no migration chatter; set before mlflow is imported."""
     os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # a server that is down costs seconds, not minutes
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
@@ -63,7 +64,7 @@ def artifacts(root: Path) -> str:
 
 def mirror(study: "Study", root: Path, report: Path | None = None, commit: str = "unknown") -> str:
     """Bring MLflow up to date with ``study``; returns what was done. Nothing new: mlflow is not even imported."""
-    state = {"address": address(root), "content": series.content(study, root, report)}
+    state = {"address": keys.digest(address(root)), "content": series.content(study, root, report)}
     stamp = root / "reports" / ".mirrored" / f"{study.name}-{study.data}-{study.base}.json"
     if results.read_json(stamp) == state and (os.environ.get("MLFLOW_TRACKING_URI") or (root / "mlflow.db").exists()):
         return "MLflow is up to date"

@@ -26,8 +26,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def refusal(output: Path, port: int) -> str:
     """Why the server cannot start; empty when it can."""
-    if address := os.environ.get("MLFLOW_TRACKING_URI"):
-        return f"MLFLOW_TRACKING_URI is set: runs are tracked at {address}; look there, or unset it"
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return "MLFLOW_TRACKING_URI is set: runs are tracked by that server; look there, or unset it"
     if not (output / "mlflow.db").exists():
         return f"'{output}' holds no tracked runs (mlflow.db); run a study first, or name its folder with --output"
     with socket.socket() as probe:

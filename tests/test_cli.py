@@ -150,6 +150,7 @@ def test_dry_run_counts_what_is_finished(ran):
         (["table2", "--seeds", "0"], "whole number"),
         (["table2", "--executor", "cluster"], "local"),
         (["table2", "--output", "file"], "is a file"),
+        (["table2", "--executor", "ray"], "'[ray]'"),
         ([], "--list"),
     ],
 )
