@@ -20,7 +20,7 @@ from harness.space import space
 from harness.stack import Asked, Column, columns_of, command_line, fingerprints, own_layer, stacks
 
 __all__ = ["Column", "Row", "Run", "Seeds", "Study", "flat", "known", "load", "preset", "with_seeds"]
-QUICK_SEEDS = 2  # of a folder under --quick
+QUICK_SEEDS = 2  # under --quick, which judges nothing
 Scored = Mapping[tuple[str, ...], Settings]  # columns -> the settings that score them
 
 
@@ -125,7 +125,7 @@ def load(
     study = replace(
         study,
         base=asked.base,
-        seeds=counted(part, seeds, below, quick),
+        seeds=counted(part, seeds, quick),
         until=sequential(part) if seeds is None else None,
         rows=tuple(Row(r.label, s, r.paper, r.on, i, r.note, n, p) for i, (r, s, n, p) in enumerate(table, 1)),
         columns=columns,
@@ -178,12 +178,11 @@ def given(key: str, value: str | None, node: Node) -> Mark:
     return Mark(f"--{key}", 1, 1) if value else node.at([key]).mark
 
 
-def counted(part: StudyPart, asked: int | None, below: Below, quick: bool) -> int:
-    """Seeds per row; a folder under --quick takes two at most unless asked for more."""
+def counted(part: StudyPart, asked: int | None, quick: bool) -> int:
+    """Seeds per row; --quick takes two at most unless asked for more."""
     if asked is not None:
         return asked
-    few = quick and not below.embedded
-    return min(part.seeds.at_least, QUICK_SEEDS) if few else part.seeds.at_least
+    return min(part.seeds.at_least, QUICK_SEEDS) if quick else part.seeds.at_least
 
 
 def sequential(part: StudyPart) -> Seeds | None:
