@@ -1,0 +1,195 @@
+"""ActivityNet's detection evaluation of JSON files: ``python -m harness.evaluate --ground-truth G --predictions P``.
+
+Ground truth: {"database": {video: {"subset", "annotations": [{"label", "segment": [start, end]}]}}}; predictions:
+{"results": {video: [{"label", "score", "segment"}]}}, as every run of this package writes them. The classes are the
+labels of the chosen subset; among tied scores the later listed comes first (``harness.metrics``). Bad entries are
+refused; ``--lenient`` counts what the released evaluator counts (a score that is a text as the number it spells).
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from harness.localize import Detections
+
+SHOWN = 20  # errors that are listed
+ANET = "0.5:0.95"  # the average that is always computed, over its own thresholds
+
+
+@dataclass(frozen=True)
+class Task:
+    """Arguments of ``metrics.average_precision``: segments per video (n, 3), detections; and the classes' names."""
+
+    classes: tuple[str, ...]
+    segments: list["np.ndarray"]
+    detections: "Detections"
+
+
+def collect(ground_truth: Mapping[str, Any], results: Mapping[str, Any], subset: str) -> Task:
+    """Both files as arrays, entries in the order of the files. KeyError: a label that the subset does not have."""
+    import numpy as np
+
+    from harness.localize import Detections
+
+    videos = {name: v["annotations"] for name, v in ground_truth["database"].items() if v["subset"] == subset}
+    classes = {label: i for i, label in enumerate(dict.fromkeys(a["label"] for v in videos.values() for a in v))}
+    index = {name: i for i, name in enumerate(dict.fromkeys([*videos, *results]))}  # unknown videos: no segments
+    segments = [[(*map(float, a["segment"]), classes[a["label"]]) for a in videos.get(name, ())] for name in index]
+    rows = [
+        (index[name], classes[p["label"]], float(p["score"]), *map(float, p["segment"]))
+        for name, found in results.items()
+        for p in found
+    ]
+    video, label, score, start, end = np.array(rows, np.float64).reshape(-1, 5).T
+    found = Detections(video.astype(np.int64), label.astype(np.int64), score, start, end)
+    return Task(tuple(classes), [np.array(s, np.float64).reshape(-1, 3) for s in segments], found)
+
+
+def average_precision(task: Task, tiou: Sequence[float]) -> dict[str, list[float]]:
+    """Class -> AP per tIoU, fractions."""
+    from harness import metrics
+
+    values = metrics.average_precision(task.segments, task.detections, tiou, len(task.classes))
+    return dict(zip(task.classes, values.T.tolist()))
+
+
+def evaluate(task: Task, tiou: Sequence[float]) -> dict[str, Any]:
+    """mAP per tIoU, averages over the given tIoUs ("avg") and over the usual ranges, AP per class; all fractions."""
+    import numpy as np
+
+    from harness import metrics
+
+    low, high, n = metrics.RANGES[ANET]
+    own = np.linspace(low, high, n).tolist()
+    ap = average_precision(task, [*tiou, *own])
+    both = np.array(list(ap.values())).T  # (thresholds, C)
+    given = metrics.averages(both[: len(tiou)], tiou)
+    average = {name: given[name] for name in ("avg", *metrics.RANGES) if name in given}
+    average[ANET] = metrics.averages(both[len(tiou) :], own)[ANET]
+    return {
+        "tiou": list(tiou),
+        "mAP": both[: len(tiou)].mean(1).tolist(),
+        "average": average,
+        "per_class": {label: values[: len(tiou)] for label, values in ap.items()},
+    }
+
+
+def thresholds(text: str) -> list[float]:
+    """ "0.1:0.7:0.1" (both ends included) or "0.5,0.75" as numbers in (0, 1], each once."""
+    try:
+        values = _range(*map(float, text.split(":"))) if ":" in text else [float(part) for part in text.split(",")]
+    except (TypeError, ValueError, OverflowError):
+        values = []
+    names = {round(v, 2) for v in values if 0 < v <= 1 and abs(v - round(v, 2)) < 1e-9}
+    if not values or len(names) < len(values):
+        allowed = "LOW:HIGH:STEP or a list A,B,... of multiples of 0.01 above 0, at most 1, each once"
+        raise argparse.ArgumentTypeError(f"'{text}'; allowed: {allowed}")
+    return values
+
+
+def _range(low: float, high: float, step: float) -> list[float]:
+    """low, low + step, ... high, as numpy.linspace rounds them; ValueError if the step does not divide the range."""
+    n = round((high - low) / step) if step > 0 else -1
+    if not 0 <= n <= 100 or abs(low + n * step - high) > 1e-9:
+        raise ValueError(f"{low}:{high}:{step}")
+    import numpy as np
+
+    values: list[float] = np.linspace(low, high, n + 1).tolist()
+    return values
+
+
+def read(path: Path) -> Any:
+    """A JSON file. ValueError: file, line and column of what is broken, or why it cannot be read."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as e:
+        raise ValueError(f"{path}:{e.lineno}:{e.colno}: broken JSON: {e.msg}") from None
+    except UnicodeDecodeError as e:
+        raise ValueError(f"{path}: not a text file in UTF-8 (byte {e.start})") from None
+    except OSError as e:
+        raise ValueError(f"{path}: {e.strerror}; allowed: a JSON file") from None
+
+
+def table(report: Mapping[str, Any], per_class: bool) -> str:
+    """The report for people, in percent."""
+    columns = [f"{t:.2f}" for t in report["tiou"]]
+    rows = {"mAP": report["mAP"]} | (report["per_class"] if per_class else {})
+    width = max(len("AP at tIoU, %"), *map(len, rows))
+    lines = [f"{'AP at tIoU, %':<{width}}" + "".join(f"{c:>7}" for c in columns)]
+    lines += [f"{name:<{width}}" + "".join(f"{100 * v:7.2f}" for v in values) for name, values in rows.items()]
+    names = {"avg": "the tIoUs above"}
+    lines += ["", "average mAP over, %"]
+    lines += [f"  {names.get(name, name):<{width}}{100 * v:7.2f}" for name, v in report["average"].items()]
+    return "\n".join(lines)
+
+
+def parser() -> argparse.ArgumentParser:
+    out = argparse.ArgumentParser("python -m harness.evaluate", description="mAP at tIoU of detections in JSON files.")
+    out.add_argument("--ground-truth", type=Path, required=True, metavar="FILE", help="annotations, ActivityNet format")
+    out.add_argument("--predictions", type=Path, required=True, metavar="FILE", help="detections, ActivityNet format")
+    out.add_argument("--subset", default="test", help="videos that count (default: test)")
+    out.add_argument(
+        "--tiou", type=thresholds, default="0.1:0.7:0.1", help="LOW:HIGH:STEP or A,B,... (default: %(default)s)"
+    )
+    out.add_argument("--per-class", action="store_true", help="also print the AP of each class")
+    out.add_argument("--json", action="store_true", help="print JSON, with the classes, as fractions")
+    out.add_argument(
+        "--lenient", action="store_true", help="warn of bad entries and count them as the released code does"
+    )
+    return out
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """0, or 2 if the input is refused."""
+    arguments = parser().parse_args(argv)
+    values: list[Any] = []
+    broken: list[str] = []
+    for path in (arguments.ground_truth, arguments.predictions):
+        try:
+            values.append(read(path))
+        except ValueError as e:
+            broken.append(str(e))
+    if broken:
+        return _refuse(broken)
+    found = problems(values[0], values[1], arguments)
+    fatal = [text for text, countable in found if not (countable and arguments.lenient)]
+    if fatal:
+        return _refuse(fatal)
+    _print([text for text, _ in found], "warning: counted as the released evaluator does: ")
+    report = evaluate(collect(values[0], values[1]["results"], arguments.subset), arguments.tiou)
+    print(json.dumps(report) if arguments.json else table(report, arguments.per_class))
+    return 0
+
+
+def problems(truth: Any, predictions: Any, arguments: argparse.Namespace) -> list[tuple[str, bool]]:
+    """("FILE: ENTRY: what is wrong", countable) of both files; an unsound ground truth hides the predictions' own."""
+    from harness.entries import wrong_predictions, wrong_truth
+
+    found = [(arguments.ground_truth, problem) for problem in wrong_truth(truth, arguments.subset)]
+    if all(problem.countable for _, problem in found):
+        others = wrong_predictions(predictions, truth["database"], arguments.subset)
+        found += [(arguments.predictions, problem) for problem in others]
+    return [(f"{path}: {problem}", problem.countable) for path, problem in found]
+
+
+def _refuse(texts: Sequence[str]) -> int:
+    _print(texts, "error: ")
+    return 2
+
+
+def _print(texts: Sequence[str], before: str) -> None:
+    for text in texts[:SHOWN]:
+        print(before + text, file=sys.stderr)
+    if len(texts) > SHOWN:
+        print(f"... and {len(texts) - SHOWN} more", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
