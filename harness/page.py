@@ -2,108 +2,136 @@
 
 import base64
 import json
-import platform
-import sys
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
+from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader
+from markupsafe import Markup
 
-from harness import claims, keys, presets, results, tables
+from harness import claims, keys, layout, notation, presets, provenance, results, tables
+from harness.config import ConfigError
 
 if TYPE_CHECKING:
     from harness.study import Study
 
-LIBRARIES = ("torch", "numpy", "scipy", "pandas", "mlflow", "optuna")
+HALF, WIDTH, HEIGHT = 78, 164, 22  # of an interval's picture, in pixels
+MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
+@cache
 def environment() -> Environment:
-    out = Environment(loader=PackageLoader("harness", "templates"), autoescape=select_autoescape(), trim_blocks=True)
+    """Templates with the filters they use; everything is escaped."""
+    out = Environment(
+        loader=PackageLoader("harness", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
     out.filters["evidence"] = claims.evidence_text
-    out.filters["png"] = inline
+    out.filters["symbols"] = lambda text: Markup(notation.html(text))  # escapes before it marks up
+    out.filters["inline"] = inline
+    out.filters["whisker"] = whisker
     return out
 
 
 def dumps(content: Any) -> str:
+    """JSON for people."""
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
 def inline(path: Path) -> str:
-    """A PNG as a data address."""
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    """A picture as a data address."""
+    return f"data:{MEDIA[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def caption(path: Path) -> Mapping[str, str]:
-    """Title and caption that a figure left beside it."""
-    found = results.read_json(path.with_suffix(".json")) or {}
-    return {"title": found.get("title", path.stem), "caption": found.get("caption", "")}
+def whisker(v: claims.Verdict) -> Markup:
+    """A verdict's interval as a picture: dashed at 0, a dot at the mean, a diamond at the claimed size."""
+    if not isfinite(v.low):
+        return Markup("")
+    span = max(abs(v.low), abs(v.high), abs(v.claimed or 0)) * 1.06 or 1.0
+    middle, zero = HEIGHT // 2, WIDTH // 2
+    low, high, mean, claimed = (round(zero + HALF * (x or 0) / span, 1) for x in (v.low, v.high, v.delta, v.claimed))
+    parts = [
+        f'<line x1="{zero}" y1="1" x2="{zero}" y2="{HEIGHT - 1}" class="zero"/>',
+        f'<line x1="{low}" y1="{middle}" x2="{high}" y2="{middle}" class="interval"/>',
+        f'<circle cx="{mean}" cy="{middle}" r="4" class="mean"/>',
+    ]
+    if v.claimed is not None:
+        parts.append(f'<path d="M{claimed} {middle - 6}l4 6l-4 6l-4 -6z" class="claimed"/>')
+    frame = f'class="whisker {v.status}" width="{WIDTH}" height="{HEIGHT}" role="img"'
+    return Markup(f"<svg {frame}>{''.join(parts)}</svg>")
+
+
+def pictures(drawn: Sequence[Path]) -> list[dict[str, Any]]:
+    """Figures to show, one format of each, with the title and caption that lie beside them as JSON."""
+    chosen: dict[str, Path] = {}
+    for path in sorted((p for p in drawn if p.suffix in MEDIA), key=lambda p: p.suffix == ".svg"):
+        chosen.setdefault(path.stem, path)
+    out = []
+    for path in chosen.values():
+        about = results.read_json(path.with_suffix(".json")) or {}
+        out.append({"path": path, "title": about.get("title", path.stem), "caption": about.get("caption", "")})
+    return out
 
 
 def report(
     study: "Study",
-    table: Sequence[tables.Cell],
+    table: Sequence[layout.Cell],
     verdicts: Sequence[claims.Verdict],
     notes: Sequence[str],
     drawn: Sequence[Path],
-    provenance: Mapping[str, Any],
+    root: Path,
 ) -> str:
     """The page of one study."""
-    head, body = tables.grid(study, table)
-    pictures = [{"path": p, **caption(p)} for p in drawn if p.suffix == ".png"]
-    return environment().get_template("report.html").render(
-        study=study, head=head, body=body, verdicts=verdicts, notes=notes, pictures=pictures,
-        provenance=provenance, differences=table, settings=settings_table(study),
-    )  # fmt: skip
+    shown = layout.layout(study, table)
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            study=study,
+            shown=shown,
+            groups=tables.groups(shown.heads),
+            verdicts=verdicts,
+            counts=claims.counts(verdicts),
+            scope=claims.scope(study, [row.number for row in study.rows]),
+            synthetic=claims.synthetic(study),
+            notes=notes,
+            pictures=pictures(drawn),
+            cells=table,
+            settings=settings(study),
+            facts=provenance.facts(study, root),
+            changes=provenance.changes(),
+            links=provenance.links(study, root),
+        )
+    )
 
 
-def settings_table(study: "Study") -> list[dict[str, Any]]:
-    """Every setting that some row or the data set changes, with its value per distinct row; the base's value first."""
+def settings(study: "Study") -> dict[str, Any]:
+    """Settings beside those of the preset: what all rows share, what varies between rows, and everything."""
     flat = [keys.flat(row.settings) for row in study.rows]
     names = list(dict.fromkeys(name for values in flat for name in values))
-    preset = keys.flat(presets.preset(study.base))
-    out = []
-    for name in names:
-        found = ["" if name not in values else str(values[name]) for values in flat]
-        base = preset.get(name)
-        varies = len(set(found)) > 1
-        out.append({"name": name, "base": "" if base is None else str(base), "values": found, "varies": varies})
-    return [entry for entry in out if entry["varies"] or entry["values"][0] != entry["base"]]
+    preset = base_values(study.base)
+    columns = {name: [str(values.get(name, "")) for values in flat] for name in names}
+    varies = {name: found for name, found in columns.items() if len(set(found)) > 1}
+    same = {name: found[0] for name, found in columns.items() if name not in varies}
+    common = [(name, preset.get(name, ""), value) for name, value in same.items() if value != preset.get(name, "")]
+    return {"preset": preset, "common": common, "varies": varies, "all": same}
 
 
-def provenance(study: "Study", root: Path) -> dict[str, Any]:
-    """Where the numbers come from: versions, machine, data, time, seeds, digests."""
-    from harness import data
-    from harness.run import commit
-
-    records = [results.read_training(root, key) or {} for key in dict.fromkeys(run.training_key for run in study.runs)]
-    seconds = sum(record.get("seconds", {}).get("total", 0) for record in records)
-    sources = list(dict.fromkeys(repr(row.settings.source) for row in study.rows))
-    first = [next(row.settings.source for row in study.rows if repr(row.settings.source) == s) for s in sources[:8]]
-    out = {
-        "commit": commit(),
-        "sources": ", ".join(sorted({record["digest"] for record in records if "digest" in record})) or "no results",
-        "versions": f"Python {platform.python_version()}, " + ", ".join(f"{n} {version(n)}" for n in LIBRARIES),
-        "machine": f"{platform.system()} {platform.machine()}",
-        "data": ", ".join(fingerprint(source, root, data) for source in first),
-        "trainings": f"{sum(r.get('status') == 'ok' for r in records)} of {len(records)} finished, {seconds:.0f} s in all",
-        "seeds": ", ".join(map(str, sorted({run.seed for run in study.runs}))),
-    }
-    return out
-
-
-def fingerprint(source: Any, root: Path, data: Any) -> str:
+def base_values(base: str) -> dict[str, str]:
+    """Settings of a preset as text; empty for one that lies beside its study."""
     try:
-        return str(data.fingerprint(source, root))
-    except data.DataError:
-        return "absent"
+        return {name: str(value) for name, value in keys.flat(presets.preset(base)).items()}
+    except ConfigError:
+        return {}
 
 
-def front(cards: Sequence[Mapping[str, Any]], root: Path, place: Path) -> str:
-    """The report card: all studies, their claims and how many hold."""
-    from harness.report import folder
-
-    entries = [{**card, "link": (folder(card["study"], root) / "report.html").relative_to(place)} for card in cards]
-    total = {s: sum(card["counts"][s] for card in cards) for s in (cards[0]["counts"] if cards else {})}
-    return environment().get_template("index.html").render(cards=entries, total=total, python=sys.version.split()[0])
+def front(cards: Sequence[Mapping[str, Any]], scope: str, others: Sequence[Mapping[str, Any]]) -> str:
+    """The report card: all studies, their claims and how many hold; ``others``: reports of other data or presets."""
+    total = {status: sum(card["counts"][status] for card in cards) for status in claims.STATUSES}
+    words = dict.fromkeys(claims.STATUSES, "")
+    for verdict in (v for card in cards for v in card["verdicts"]):
+        words[verdict.status] = verdict.words
+    bed = any(card["done"] and claims.synthetic(card["study"]) for card in cards)
+    page = environment().get_template("index.html")
+    return page.render(cards=cards, total=total, words=words, scope=scope, others=others, synthetic=bed)

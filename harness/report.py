@@ -1,10 +1,10 @@
 """``python -m harness.report STUDY``: render a study again from the run store, without training and without torch.
 
-``--all`` renders the front page: every study that has results, its claims and how many of them hold.
+``--all`` renders the report card: every study, its claims and how many of them hold.
 """
 
 import argparse
-import os
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.claims import Verdict
     from harness.study import Study
-    from harness.tables import Cell
 
-HOME_BASE = "paper"  # reports of this preset on the embedded data set have no sub-folder
+HOME_BASE, HOME_DATA = "paper", "synthetic"  # reports of these have no sub-folder
 COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow", "not judged": "dim"}
+FINISHED = frozenset({"ok", "stale"})
 
 
 def parser() -> argparse.ArgumentParser:
+    """The command line."""
     p = argparse.ArgumentParser("python -m harness.report", description="Render a study's report from the run store.")
     p.add_argument("study", nargs="*", help="a study file, or the name of one in studies/")
-    p.add_argument("--all", action="store_true", help="every study with results, and the front page")
+    p.add_argument("--all", action="store_true", help="every study, and the report card")
     p.add_argument("--data", metavar="NAME|DIR", help="as for harness.run")
     p.add_argument("--base", metavar="NAME", help="as for harness.run")
     p.add_argument("--quick", action="store_true", help="results of --quick runs")
@@ -36,44 +36,50 @@ def parser() -> argparse.ArgumentParser:
 
 
 def folder(study: "Study", root: Path) -> Path:
-    """Where a study's report lies: reports/<study>/, with a sub-folder for other data or another base."""
+    """Where a study's report lies: reports/<study>/, in a sub-folder for other data, another base or --set."""
+    parts = [study.data] if study.data != HOME_DATA or study.base != HOME_BASE else []
+    parts += [Path(study.base).stem] if study.base != HOME_BASE else []
+    parts += [re.sub(r"[^\w.=+-]", "_", text) for text in study.sets]
     place = root / "reports" / study.name
-    other = study.base != HOME_BASE
-    parts = [study.data] if study.data != "synthetic" or other else []
-    parts += [Path(study.base).stem] if other else []
     return place / "-".join(parts) if parts else place
 
 
 def notes(study: "Study", states: Sequence[str]) -> list[str]:
-    """What must be said beside a table."""
+    """What must be said beside a table; ``states`` are those of its runs."""
     from harness import claims
 
     if study.missing:
-        return [f"Not measured: {study.missing}.", *_said(study)]
-    out = [f"Measured on {study.data}, preset {study.base}; mean ± sample standard deviation over seeds."]
+        return [f"Not measured: {study.missing}.", *said(study)]
+    scope = claims.scope(study, [row.number for row in study.rows])
+    out = [f"Measured {scope}; mean ± sample standard deviation over seeds."]
     if claims.synthetic(study):
-        out.append("The embedded data set is a test bed, calibrated on the baseline rows: no evidence about THUMOS14.")
-    if study.quick:
-        out.append("Quick run at tiny scale: it checks mechanics, never findings.")
+        out.append("The embedded data set is a test bed, not evidence about THUMOS14.")
+    if claims.mechanics(study):
+        out.append("Tiny scale: it checks mechanics, never findings.")
+    if study.until:
+        most = study.until.at_most
+        out.append(f"Sequential: seeds are added to rows of undecided claims, up to {most}, at looks fixed beforehand.")
     if warm := sorted({row.settings.training.warm_up for row in study.rows} - {0}):
-        out.append(
-            f"In the first {'/'.join(map(str, warm))} steps snippets are selected by P^V alone (selection warm-up): "
-            "a deviation from the paper that small features need."
-        )
+        steps = "/".join(map(str, warm))
+        out.append(f"Deviation from the paper: for the first {steps} steps P^V alone selects snippets (warm-up).")
     if any(column.selection == "best" for column in study.columns):
-        out.append("Columns 'best on test' are selected on the split they are reported on, as the released code does.")
-    missing = sum(state not in {"ok", "stale"} for state in states)
-    if missing:
-        out.append(f"{missing} of {len(states)} runs have no result; n/N marks the cells.")
-    if "stale" in states:
-        out.append(f"{states.count('stale')} results are of other sources (--accept-stale).")
-    return out + _said(study)
+        out.append("Test-selected columns show the checkpoint that is best on the split it is reported on.")
+    if study.sets:
+        out.append(f"Set on the command line: {', '.join(study.sets)}.")
+    return [*out, *gaps(states), *said(study)]
 
 
-def _said(study: "Study") -> list[str]:
+def gaps(states: Sequence[str]) -> list[str]:
+    """Notes on runs without result and on results of older sources."""
+    missing, stale = sum(state not in FINISHED for state in states), states.count("stale")
+    out = [f"{missing} of {len(states)} runs have no result: n/N marks their cells."] if missing else []
+    return out + ([f"{stale} of {len(states)} results are of other sources than these (stale)."] if stale else [])
+
+
+def said(study: "Study") -> list[str]:
     """Notes of the study file: of reported rows, of rows, of the study."""
-    out = [f"{entry['label']}: {entry['note']}." for entry in study.reported if entry.get("note")]
-    out += [f"Row {row.number}: {row.note}." for row in study.rows if row.note]
+    out = [f"{entry['label']}: {entry['note'].rstrip('.')}." for entry in study.reported if entry.get("note")]
+    out += [f"Row {row.number}: {row.note.rstrip('.')}." for row in study.rows if row.note]
     return out + ([study.notes] if study.notes else [])
 
 
@@ -86,87 +92,87 @@ def write(study: "Study", root: Path, videos: Sequence[str] = ()) -> Path:
     frame = results.frame(study, root)
     table = tables.cells(study, frame)
     verdicts = claims.judge(study, frame, root)
-    said = notes(study, [results.status(root, run) for run in study.runs])
-    texts = {
-        "table.csv": tables.write_csv(study, table),
-        "table.md": tables.markdown(study, table, said),
-        "table.tex": tables.latex(study, table, said),
-    }
-    if study.claims:
-        texts |= {"claims.json": page.dumps(claims.as_json(verdicts)), "claims.md": claims.markdown(verdicts)}
+    text = notes(study, [results.status(root, run) for run in study.runs])
     drawn = figures(study, root, place, videos)
-    texts["report.html"] = page.report(study, table, verdicts, said, drawn, page.provenance(study, root))
-    for name, text in texts.items():
-        replace(place / name, text)
+    files = {
+        "table.csv": tables.write_csv(study, table),
+        "table.md": tables.markdown(study, table, text),
+        "table.tex": tables.latex(study, table, text),
+        "claims.json": page.dumps(claims.as_json(verdicts)),
+        "claims.md": claims.markdown(verdicts),
+        "report.html": page.report(study, table, verdicts, text, drawn, root),
+    }
+    for name, content in files.items():
+        put(place / name, content)
     return place
 
 
+def put(path: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    from harness import results
+
+    with results.landing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def figures(study: "Study", root: Path, place: Path, videos: Sequence[str]) -> list[Path]:
-    """Draw what the study asks for, beside what --videos asks for."""
+    """Draw what the study asks for, and the time lines of ``videos``; without the drawing part, what lies there."""
+    from importlib.util import find_spec
+
     names = [*study.figures, *(["timelines"] if videos and "timelines" not in study.figures else [])]
-    if not names:
+    if not names or study.missing:
         return []
+    if find_spec("harness.figures") is None:
+        return sorted([*place.glob("*.png"), *place.glob("*.svg")])
     from harness import figures as drawing
 
-    return drawing.draw(study, root, place, names, videos)
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    return list(drawing.draw(study, root, place, names, videos))
 
 
 def show(study: "Study", root: Path, console: "Console") -> None:
     """Print the table as the paper prints it, measured beside published, and the verdicts."""
+    from rich.text import Text
+
     from harness import claims, results, tables
 
     frame = results.frame(study, root)
-    table = tables.cells(study, frame)
-    console.print(tables.terminal(study, table))
+    console.print(tables.terminal(study, tables.cells(study, frame)))
     for note in notes(study, [results.status(root, run) for run in study.runs]):
-        console.print(f"[dim]{note}[/dim]", highlight=False)
-    for verdict in claims.judge(study, frame, root):
-        colour = COLOURS[verdict.status]
-        console.print(
-            f"[{colour}]{verdict.words}[/{colour}]: {verdict.asserted} — {claims.evidence_text(verdict)}",
-            highlight=False,
-            markup=True,
-        )
+        console.print(Text(note, style="dim"))
+    verdicts = claims.judge(study, frame, root)
+    for verdict in verdicts:
+        line = Text.assemble((verdict.words, COLOURS[verdict.status]), f": {verdict.asserted}")
+        line.append(f" ({claims.evidence_text(verdict)}; {verdict.scope})", style="dim")
+        console.print(line)
 
 
-def cards(studies: Sequence["Study"], root: Path) -> list[dict[str, Any]]:
-    """One entry of the front page per study: its claims and what became of them."""
-    from harness import claims, results
+def grown(study: "Study", root: Path) -> "Study":
+    """A sequential study with the seeds that its runs have been given so far."""
+    from harness import results
+    from harness.sequential import further
 
-    out = []
-    for study in studies:
-        frame = results.frame(study, root)
-        verdicts = claims.judge(study, frame, root)
-        counts = {status: sum(v.status == status for v in verdicts) for status in COLOURS}
-        done = sum(results.status(root, run) in {"ok", "stale"} for run in study.runs)
-        out.append({"study": study, "verdicts": verdicts, "counts": counts, "done": done, "runs": len(study.runs)})
-    return out
+    while (new := further(study, root)) is not None:
+        if any(results.status(root, run) == "missing" for run in new.runs):
+            return study
+        study = new
+    return study
 
 
-def front(arguments: argparse.Namespace) -> Path:
-    """Write the report of every study with results and reports/index.html."""
-    from harness import page, results, study
+def render(arguments: argparse.Namespace) -> None:
+    """Write and show each study that the command line names."""
+    from rich.console import Console
 
-    root: Path = arguments.output
-    loaded = [study.load(path, **options(arguments)) for path in study.files()]
-    kept = [s for s in loaded if s.reported or any(results.status(root, run) in {"ok", "stale"} for run in s.runs)]
-    for s in kept:
-        write(s, root)
-    place = root / "reports"
-    place.mkdir(parents=True, exist_ok=True)
-    name = "index-quick.html" if arguments.quick else "index.html"
-    replace(place / name, page.front(cards(kept, root), root, place))
-    return place / name
+    from harness import study
+
+    loaded = [grown(study.load(name, **options(arguments)), arguments.output) for name in arguments.study]
+    for one in loaded:
+        place = write(one, arguments.output, arguments.videos.split(",") if arguments.videos else ())
+        show(one, arguments.output, Console())
+        print(f"report: {place}")
 
 
 def options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says about how to load a study."""
     names = ("base", "data", "quick", "seeds")
     return {n: getattr(arguments, n) for n in names} | {"sets": arguments.set, "root": arguments.output}
 
@@ -176,23 +182,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     if not arguments.study and not arguments.all:
         parser().error("name a study, or --all")
-    from rich.console import Console
-
-    from harness import study
+    from harness import card
     from harness.config import ConfigError
-    from harness.data import DataError
-    from harness.run import locate
 
     try:
+        render(arguments)
         if arguments.all:
-            print(f"report card: {front(arguments)}")
-        for name in arguments.study:
-            loaded = study.load(locate(name), **options(arguments))
-            place = write(loaded, arguments.output, (arguments.videos or "").split(",") if arguments.videos else ())
-            show(loaded, arguments.output, Console())
-            print(f"report: {place}")
-    except (ConfigError, DataError, FileNotFoundError) as error:
-        print(error, file=sys.stderr)
+            print(f"report card: {card.write(options(arguments))}")
+    except ConfigError as error:
+        print(*error.errors, sep="\n", file=sys.stderr)
         return 2
     return 0
 

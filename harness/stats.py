@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import nan
+from math import nan, sqrt
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 ALPHA = 0.05
 LEAST_PAIRS = 3  # fewer pairs decide nothing
@@ -35,6 +35,9 @@ class Difference:
     n: int
 
 
+NONE = Difference(nan, nan, nan, nan, nan, 0)
+
+
 def summary(values: Sequence[float]) -> Summary:
     """Mean, std, n. A value that is not finite (a failed seed) counts as asked, not as n."""
     x = np.asarray(values, float)
@@ -50,51 +53,76 @@ def pairs(ours: Mapping[int, float], theirs: Mapping[int, float]) -> np.ndarray:
     return x[np.isfinite(x)]
 
 
-def difference(x: np.ndarray, alpha: float = ALPHA) -> Difference:
-    """Mean of paired differences ``x`` (n,) with its 1 - alpha interval and p value against 0.
+def moments(x: np.ndarray) -> tuple[float, float]:
+    """Mean and sample standard deviation of x (n >= 2); a spread that is only rounding counts as 0."""
+    mean, std = float(x.mean()), float(x.std(ddof=1))
+    return mean, 0.0 if std <= 1e-12 * max(1.0, float(np.abs(x).max())) else std
 
-    Student's t; from 20 pairs on the interval is a bootstrap (BCa). Without spread (std 0) the interval is the mean, and p
-    is 0 or 1. Fewer than 2 pairs have neither interval nor p.
+
+def difference(x: np.ndarray, alpha: float = ALPHA) -> Difference:
+    """Mean of paired differences ``x`` (n,) with its 1 - alpha interval and Student's p against 0.
+
+    Fewer than 2 pairs have neither interval nor p. Without spread the interval is the mean, and p is 0 or 1.
     """
-    n = len(x)
-    if n == 0:
-        return Difference(nan, nan, nan, nan, nan, 0)
-    mean = float(x.mean())
-    if n == 1:
-        return Difference(mean, nan, nan, nan, nan, 1)
-    std = float(x.std(ddof=1))
-    if std <= 1e-12 * max(1.0, abs(mean)):
-        return Difference(mean, mean, mean, float(abs(mean) <= 1e-12), nan, n)
-    p = float(stats.ttest_1samp(x, 0).pvalue)
+    if len(x) < 2:
+        return Difference(float(x.mean()), nan, nan, nan, nan, 1) if len(x) else NONE
+    mean, std = moments(x)
     low, high = interval(x, alpha)
-    return Difference(mean, low, high, p, mean / std, n)
+    return Difference(mean, low, high, min(1.0, 2 * min(tails(x))), mean / std if std else nan, len(x))
 
 
 def interval(x: np.ndarray, alpha: float) -> tuple[float, float]:
     """1 - alpha interval of the mean of x (n >= 2): Student's t, or a bootstrap (BCa) from 20 values on."""
-    if len(x) >= BOOTSTRAP_FROM:
+    n, (mean, std) = len(x), moments(x)
+    if std and n >= BOOTSTRAP_FROM:
         found = stats.bootstrap((x,), np.mean, confidence_level=1 - alpha, rng=np.random.default_rng(0))
         return float(found.confidence_interval.low), float(found.confidence_interval.high)
-    low, high = stats.t.interval(1 - alpha, len(x) - 1, loc=x.mean(), scale=stats.sem(x))
-    return float(low), float(high)
+    half = float(special.stdtrit(n - 1, 1 - alpha / 2)) * std / sqrt(n)
+    return mean - half, mean + half
+
+
+def tails(x: np.ndarray, at: float = 0.0) -> tuple[float, float]:
+    """One-sided p values of Student's t that the mean of x (n >= 2) is above, and that it is below ``at``."""
+    mean, std = moments(x)
+    if not std:
+        apart = mean - at if abs(mean - at) > 1e-12 * max(1.0, abs(at)) else 0.0
+        return float(apart <= 0), float(apart >= 0)
+    t = (mean - at) / (std / sqrt(len(x)))
+    return float(special.stdtr(len(x) - 1, -t)), float(special.stdtr(len(x) - 1, t))
 
 
 def equivalence(x: np.ndarray, margin: float) -> float:
     """p of two one-sided t tests that |mean of x| < margin; NaN with fewer than 2 values."""
-    if len(x) < 2:
-        return nan
-    if x.std(ddof=1) == 0:
-        return float(abs(x.mean()) >= margin)
-    above = stats.ttest_1samp(x, -margin, alternative="greater").pvalue
-    below = stats.ttest_1samp(x, margin, alternative="less").pvalue
-    return float(max(above, below))
+    return max(tails(x, -margin)[0], tails(x, margin)[1]) if len(x) > 1 else nan
+
+
+def directions(xs: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Two-sided p values that every mean of ``xs`` lies above 0, and that some mean lies below 0.
+
+    "Every" needs each test to succeed (the largest p); "some" pays for each try (the smallest p times their number).
+    """
+    found = [tails(x) for x in xs]
+    above = 2 * max(a for a, _ in found)
+    below = 2 * len(found) * min(b for _, b in found)
+    return min(1.0, above), min(1.0, below)
+
+
+def within(xs: Sequence[np.ndarray], margin: float) -> tuple[float, float]:
+    """p values that every mean of ``xs`` is within ``margin`` of 0 (two one-sided tests), and that some is beyond."""
+    inside = max(equivalence(x, margin) for x in xs)
+    beyond = len(xs) * min(min(tails(x, margin)[0], tails(x, -margin)[1]) for x in xs)
+    return inside, min(1.0, beyond)
+
+
+def order(p: Sequence[float]) -> list[int]:
+    """Positions of ``p`` from the smallest on, NaN last."""
+    return sorted(range(len(p)), key=lambda i: (np.isnan(p[i]), p[i]))
 
 
 def holm(p: Sequence[float]) -> list[float]:
     """Holm's adjusted p values, in the given order; NaN stays NaN but counts as a test."""
-    order = sorted(range(len(p)), key=lambda i: (np.isnan(p[i]), p[i]))
     out, worst = [nan] * len(p), 0.0
-    for rank, i in enumerate(order):
+    for rank, i in enumerate(order(p)):
         if not np.isnan(p[i]):
             worst = max(worst, min(1.0, (len(p) - rank) * p[i]))
             out[i] = worst
@@ -102,13 +130,12 @@ def holm(p: Sequence[float]) -> list[float]:
 
 
 def holm_levels(p: Sequence[float], alpha: float = ALPHA) -> list[float]:
-    """The level at which each p is tested by Holm's procedure: its interval at this level agrees with the adjusted p."""
-    order = sorted(range(len(p)), key=lambda i: (np.isnan(p[i]), p[i]))
-    levels, open_ = [alpha / max(1, len(p))] * len(p), True
-    for rank, i in enumerate(order):
-        level = alpha / (len(p) - rank)
-        levels[i] = level if open_ else levels[order[rank - 1]]
-        open_ = open_ and not np.isnan(p[i]) and p[i] <= level
+    """The level at which Holm's procedure tests each p: the interval at this level agrees with the adjusted p."""
+    levels, level, going = [alpha] * len(p), alpha, True
+    for rank, i in enumerate(order(p)):
+        level = alpha / (len(p) - rank) if going else level
+        levels[i] = level
+        going = going and bool(p[i] <= level)
     return levels
 
 

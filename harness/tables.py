@@ -5,49 +5,23 @@ Records are handed in; nothing here reads a store. No time, path, host or run id
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite, nan
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from math import isfinite
+from typing import TYPE_CHECKING
 
-from harness import stats
+from harness import notation, stats
+from harness.layout import Cell, Head, Layout, digits_of, layout, title
 
 if TYPE_CHECKING:
     import pandas as pd
     from rich.table import Table
 
-    from harness.study import Row, Study
+    from harness.study import Column, Row, Study
 
 FIELDS = ("row", "label", "metric", "paper", "mean", "std", "n", "delta", "ci_low", "ci_high", "p")
-PERCENT = ("map/", "acc", "auc/", "video_map")  # metrics shown with one digit
-CHECK, DASH = "✓", "–"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One row and column of a table; ``difference`` is against the row's reference (None for that row itself)."""
-
-    row: int
-    label: str
-    column: str
-    paper: float | None
-    summary: stats.Summary
-    difference: stats.Difference | None
-    digits: int
-    best_on_test: bool = False
-
-    @property
-    def text(self) -> str:
-        """'41.2 ± 1.3', without a spread for one run, a dash for none; n/N behind it when a seed is missing."""
-        s = self.summary
-        if not s.n:
-            return DASH
-        spread = f" ± {s.std:.{self.digits}f}" if isfinite(s.std) else ""
-        return f"{s.mean:.{self.digits}f}{spread}" + (f" ({s.n}/{s.asked})" if s.n < s.asked else "")
-
-    @property
-    def printed(self) -> str:
-        return DASH if self.paper is None else f"{self.paper:.{self.digits}f}"
+WIDE = 10  # columns from which a LaTeX table is shrunk to the text's width
+Values = Mapping[tuple[int, str], dict[int, float]]  # (row, column) -> seed -> value
 
 
 def values(frame: "pd.DataFrame") -> dict[tuple[int, str], dict[int, float]]:
@@ -61,16 +35,17 @@ def values(frame: "pd.DataFrame") -> dict[tuple[int, str], dict[int, float]]:
 def cells(study: "Study", frame: "pd.DataFrame") -> list[Cell]:
     """Every cell of the study, row by row."""
     found = values(frame)
-    return [_cell(row, column, found) for row in study.rows for column in study.columns]
+    return [cell(row, column, found) for row in study.rows for column in study.columns]
 
 
-def _cell(row: "Row", column: Any, found: Mapping[tuple[int, str], dict[int, float]]) -> Cell:
+def cell(row: "Row", column: "Column", found: Values) -> Cell:
+    """A row's summary over seeds and its paired difference to the row it refers to."""
     mine = found.get((row.number, column.name), {})
     reference = found.get((row.reference, column.name), {})
     difference = None if row.reference == row.number else stats.difference(stats.pairs(mine, reference))
-    digits = 1 if column.metric.startswith(PERCENT) else 2
-    paper, best = row.paper.get(column.name), column.selection == "best"
-    return Cell(row.number, row.label, column.name, paper, stats.summary(list(mine.values())), difference, digits, best)
+    paper = row.paper.get(column.name)
+    summary = stats.summary(list(mine.values()))
+    return Cell(row.number, row.label, title(column), paper, summary, difference, digits_of(column.metric))
 
 
 def write_csv(study: "Study", table: Sequence[Cell]) -> str:
@@ -81,104 +56,85 @@ def write_csv(study: "Study", table: Sequence[Cell]) -> str:
     for reported in study.reported:
         for column in study.columns:
             paper = reported["paper"].get(column.name)
-            writer.writerow(["", reported["label"], column.name, _number(paper), *[""] * 7])
+            writer.writerow(["", reported["label"], title(column), digits(paper), *[""] * 7])
     for c in table:
-        d = c.difference or stats.Difference(nan, nan, nan, nan, nan, 0)
+        d = c.difference or stats.NONE
         numbers = [c.summary.mean, c.summary.std, c.summary.n, d.delta, d.low, d.high, d.p]
-        writer.writerow([c.row, c.label, c.column, _number(c.paper), *map(_number, numbers)])
+        writer.writerow([c.row, c.label, c.column, digits(c.paper), *map(digits, numbers)])
     return out.getvalue()
 
 
-def _number(value: float | int | None) -> str:
+def digits(value: float | int | None) -> str:
+    """A number with six significant digits; empty for none."""
     if value is None or not isfinite(value):
         return ""
     return str(value) if isinstance(value, int) else f"{value:.6g}"
 
 
-def grid(study: "Study", table: Sequence[Cell]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of text, the paper's layout: row number, toggles or label, then measured and published."""
-    ticks = [name for name in study.toggles if any(row.on for row in study.rows)]
-    labels = not ticks or any(row.label and row.label != default_label(row) for row in study.rows)
-    head = ["Row", *(["Method" if study.reported else ""] if labels or study.reported else []), *ticks]
-    for column in study.columns:
-        head += [column.name + (" (best on test)" if column.selection == "best" else ""), "paper"]
-    head.append("n")
-    by_row: dict[int, list[Cell]] = {}
-    for c in table:
-        by_row.setdefault(c.row, []).append(c)
-    body = [_reported(study, entry, ticks) for entry in study.reported]
-    for row in study.rows:
-        mine = by_row[row.number]
-        line = [str(row.number), *([row.label] if labels or study.reported else [])]
-        line += [CHECK if name in row.on else "" for name in ticks]
-        for c in mine:
-            line += [c.text, c.printed]
-        body.append([*line, str(max(c.summary.n for c in mine))])
-    return head, body
-
-
-def default_label(row: "Row") -> str:
-    """The label that a row of toggles has when it states none."""
-    return " + ".join(row.on) or "baseline"
-
-
-def _reported(study: "Study", entry: Mapping[str, Any], ticks: Sequence[str]) -> list[str]:
-    name = entry["label"] + (f" ({entry['venue']})" if entry.get("venue") else "")
-    line = ["", name, *[""] * len(ticks)]
-    for column in study.columns:
-        paper = entry["paper"].get(column.name)
-        line += ["", DASH if paper is None else f"{paper:g}"]
-    return [*line, ""]
-
-
 def markdown(study: "Study", table: Sequence[Cell], notes: Sequence[str]) -> str:
     """The table in Markdown, title above and notes below."""
-    head, body = grid(study, table)
-    lines = [f"# {study.title}", "", _md(head), _md(["---"] * len(head)), *map(_md, body), ""]
+    shown = layout(study, table)
+    names = [f"{head.group} ({head.name})" if head.kind == "paper" else head.group or head.name for head in shown.heads]
+    rule = ["---" if head.kind == "text" else ":-:" if head.kind == "check" else "--:" for head in shown.heads]
+    lines = [f"# {study.title}", "", bars(names), bars(rule), *(bars(line.cells) for line in shown.lines), ""]
     return "\n".join([*lines, *(f"- {note}" for note in notes)]) + "\n"
 
 
-def _md(line: Sequence[str]) -> str:
+def bars(line: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |"
 
 
-LATEX = str.maketrans(
-    {
-        "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$", "✓": r"$\checkmark$", "–": "--", "<": "$<$",
-        ">": "$>$",
-    }
-)  # fmt: skip
-
-
 def latex(study: "Study", table: Sequence[Cell], notes: Sequence[str]) -> str:
-    """A booktabs table (needs booktabs and amssymb): measured columns, published ones in brackets beside them."""
-    head, body = grid(study, table)
-    text = sum(1 for name in head if name in {"Row", "Method", "", *study.toggles})
-    align = "l" * min(text, 2) + "c" * (text - min(text, 2)) + "r" * (len(head) - text)
-    lines = [
-        r"% needs \usepackage{booktabs,amssymb}",
-        r"\begin{table}", r"\centering", rf"\caption{{{study.title.translate(LATEX)}}}",
-        rf"\begin{{tabular}}{{{align}}}", r"\toprule", _tex(head), r"\midrule",
-        *map(_tex, body), r"\bottomrule", r"\end{tabular}",
-        *(rf"\par\footnotesize {note.translate(LATEX)}" for note in notes), r"\end{table}",
-    ]  # fmt: skip
-    return "\n".join(lines) + "\n"
+    """A booktabs table (needs booktabs, amssymb, graphicx): measured beside published, check marks for toggles."""
+    shown = layout(study, table)
+    align = "".join({"text": "l", "check": "c", "row": "c"}.get(head.kind, "r") for head in shown.heads)
+    body = [rf"\begin{{tabular}}{{{align}}}", r"\toprule", *latex_heads(shown), r"\midrule"]
+    for i, (_, lines) in enumerate(groupby(shown.lines, key=lambda line: line.group)):
+        body += [*([r"\midrule"] if i else []), *(ampersands(map(notation.latex, line.cells)) for line in lines)]
+    body += [r"\bottomrule", r"\end{tabular}"]
+    if len(shown.heads) > WIDE:
+        body = [r"\resizebox{\textwidth}{!}{%", *body[:-1], body[-1] + "}"]
+    opening = [r"% needs \usepackage{booktabs,amssymb,graphicx}", r"\begin{table}", r"\centering"]
+    below = [rf"\par\footnotesize {notation.latex(note)}" for note in notes]
+    return "\n".join([*opening, rf"\caption{{{notation.latex(study.title)}}}", *body, *below, r"\end{table}"]) + "\n"
 
 
-def _tex(line: Sequence[str]) -> str:
-    return " & ".join(cell.translate(LATEX) for cell in line) + r" \\"
+def latex_heads(shown: Layout) -> list[str]:
+    """One line of heads, or two where columns share a group."""
+    names = ampersands(notation.latex(head.name) for head in shown.heads)
+    if not any(head.group for head in shown.heads):
+        return [names]
+    above, rules, at = [], [], 1
+    for group, width in groups(shown.heads):
+        above.append(rf"\multicolumn{{{width}}}{{c}}{{{notation.latex(group)}}}" if group else " & ".join([""] * width))
+        rules += [rf"\cmidrule(lr){{{at}-{at + width - 1}}}"] if group else []
+        at += width
+    return [ampersands(above), "".join(rules), names]
+
+
+def groups(heads: Sequence[Head]) -> list[tuple[str, int]]:
+    """Neighbouring heads of the same group, with their number."""
+    return [(group, len(list(members))) for group, members in groupby(heads, key=lambda head: head.group)]
+
+
+def ampersands(line: Iterable[str]) -> str:
+    return " & ".join(line) + r" \\"
 
 
 def terminal(study: "Study", table: Sequence[Cell]) -> "Table":
     """The table for rich: measured beside published."""
+    from rich import box
     from rich.table import Table
+    from rich.text import Text
 
-    head, body = grid(study, table)
-    out = Table(title=study.title, title_justify="left", header_style="bold", caption_justify="left")
-    for name in head:
-        numeric = name not in {"Method", ""}
-        out.add_column(name, justify="right" if numeric else "left", style="dim" if name == "paper" else "")
-    for line in body:
-        out.add_row(*line)
+    shown = layout(study, table)
+    out = Table(title=Text(study.title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    for head in shown.heads:
+        name = head.name if head.kind == "paper" else head.group or head.name
+        justify = {"text": "left", "check": "center"}.get(head.kind, "right")
+        out.add_column(Text(name), justify=justify, style="dim" if head.kind == "paper" else "")  # type: ignore[arg-type]
+    for i, line in enumerate(shown.lines):
+        after = i + 1 < len(shown.lines) and shown.lines[i + 1].group != line.group
+        style = "dim" if line.kind in {"reported", "published"} else ""
+        out.add_row(*map(Text, line.cells), style=style, end_section=after)
     return out

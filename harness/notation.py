@@ -1,0 +1,51 @@
+r"""The paper's symbols as study files write them (``hat P^A``, ``K^C``, ``lambda_R``), set for LaTeX and for HTML."""
+
+import re
+import unicodedata
+from html import escape
+
+GREEK = {
+    "alpha": "α", "beta": "β", "gamma": "γ", "epsilon": "ε", "lambda": "λ", "sigma": "σ", "omega": "ω", "rho": "ρ",
+}  # fmt: skip
+NAMES = {letter: name for name, letter in GREEK.items()}
+SYMBOL = re.compile(
+    rf"(?<![\w.\\])(?P<hat>hat )?(?P<base>[A-Z]|{'|'.join(GREEK)})(?P<mark>[\^_])(?P<index>[A-Z]|test)(?!\w)"
+)
+SPECIAL = {
+    "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$", "✓": r"$\checkmark$", "–": "--", "—": "---",
+    "−": "$-$", "<": "$<$", ">": "$>$", "→": r"$\to$", "“": "``", "”": "''", "’": "'",
+} | {letter: rf"$\{name}$" for letter, name in NAMES.items()}  # fmt: skip
+
+
+def html(text: str) -> str:
+    """Text as HTML, symbols with raised or lowered indices."""
+
+    def symbol(found: re.Match[str]) -> str:
+        base = GREEK.get(found["base"], found["base"]) + ("\u0302" if found["hat"] else "")
+        tag = "sup" if found["mark"] == "^" else "sub"
+        return f"<i>{base}</i><{tag}>{found['index']}</{tag}>"
+
+    return SYMBOL.sub(symbol, escape(text))
+
+
+def latex(text: str) -> str:
+    """Text for pdflatex: symbols in math, special characters escaped, other letters by their plain ones."""
+    out, at = [], 0
+    for found in SYMBOL.finditer(text):
+        base = rf"\{found['base']}" if found["base"] in GREEK else found["base"]
+        index = found["index"] if len(found["index"]) == 1 else rf"\mathrm{{{found['index']}}}"
+        math = rf"\hat{{{base}}}" if found["hat"] else base
+        out += [plain(text[at : found.start()]), f"${math}{found['mark']}{{{index}}}$"]
+        at = found.end()
+    return "".join([*out, plain(text[at:])])
+
+
+def plain(text: str) -> str:
+    """Text without symbols for pdflatex."""
+    return "".join(SPECIAL.get(c, c) if c in SPECIAL or c.isascii() else folded(c) for c in text)
+
+
+def folded(letter: str) -> str:
+    """A letter beyond ASCII without its accent; a question mark where nothing is left."""
+    return unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode() or "?"
