@@ -38,28 +38,26 @@ class Stopwatch:
         yield
         self.seconds[name].append(time.perf_counter() - began)
 
-    def wrap(self, name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    def watch(self, owner: Any, function: str, name: str) -> None:
+        """Time every call of ``owner.function`` from now on, for the life of this process."""
+        original: Callable[..., Any] = getattr(owner, function)
+
         def timed(*args: Any, **kwargs: Any) -> Any:
             with self.part(name):
-                return function(*args, **kwargs)
+                return original(*args, **kwargs)
 
-        return timed
-
-    def table(self, per: int) -> Iterator[tuple[str, float, int]]:
-        """(name, median milliseconds a call, calls per ``per``)."""
-        for name, values in self.seconds.items():
-            yield name, 1e3 * median(values), round(len(values) / per)
+        setattr(owner, function, timed)
 
 
 def measure(options: argparse.Namespace) -> Stopwatch:
     """Time ``options.steps`` optimiser steps part by part, and two evaluations."""
     import torch
 
-    from harness import data, score, study, train
+    from harness import data, presets, score, train
     from model import case as case_module
 
     torch.set_num_threads(options.threads)
-    settings = study.preset(options.base, scale=options.scale)
+    settings = presets.preset(options.base, scale=options.scale)
     settings = replace(settings, training=replace(settings.training, steps=options.steps))
     dataset = data.load(settings.source, options.output)
     device = torch.device("cpu")
@@ -67,26 +65,21 @@ def measure(options: argparse.Namespace) -> Stopwatch:
     state = train.start(settings, dataset, streams, device)
     watch = Stopwatch()
     for name in ("label_clusters", "label_classes", "class_logits", "label_loss"):
-        setattr(case_module, name, watch.wrap(name, getattr(case_module, name)))
-    state.case.baseline.register_forward_pre_hook(lambda *_: watch.seconds["_forward"].append(-time.perf_counter()))
-    state.case.baseline.register_forward_hook(
-        lambda *_: watch.seconds["baseline forward"].append(time.perf_counter() + watch.seconds["_forward"].pop())
-    )
-    state.optimizer.step = watch.wrap("Adam", state.optimizer.step)  # type: ignore[method-assign]
-    backward, torch.Tensor.backward = torch.Tensor.backward, watch.wrap("backward", torch.Tensor.backward)
-    train.gather = watch.wrap("sampling", train.gather)
+        watch.watch(case_module, name, name)
+    watch.watch(state.case.baseline, "forward", "baseline forward")
+    watch.watch(torch.autograd, "backward", "backward")
+    watch.watch(state.optimizer, "step", "Adam")
+    watch.watch(train, "gather", "sampling")
     steps = train.steps(state, dataset.train, settings.training, streams)
     for _ in range(options.steps):
         with watch.part("whole step"):
             next(steps)
-    torch.Tensor.backward = backward
     truth = score.Truth.of(dataset.test, settings.training.snippets)
     for _ in range(2):
         with watch.part("evaluation: network"):
             scores = train.test_scores(state, dataset.test, settings.training)
         with watch.part("evaluation: detections and metrics"):
             score.evaluate(scores, settings, truth, dataset.classes)
-    watch.seconds.pop("_forward", None)
     return watch
 
 
@@ -96,8 +89,8 @@ def main(argv: list[str] | None = None) -> int:
     whole = median(watch.seconds["whole step"])
     print(f"{options.scale} scale, preset {options.base}, {options.threads} thread(s), {options.steps} steps")
     print(f"{'part':38}{'ms a call':>12}{'of a step':>12}")
-    for name, milliseconds, _ in watch.table(options.steps):
-        print(f"{name:38}{milliseconds:12.2f}{milliseconds / 1e3 / whole:12.1%}")
+    for name, values in watch.seconds.items():
+        print(f"{name:38}{1e3 * median(values):12.2f}{median(values) / whole:12.1%}")
     return 0
 
 

@@ -64,7 +64,7 @@ def upsample(sequences: np.ndarray, scale: int) -> np.ndarray:
 
 
 def runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Maximal runs of True in each row of mask (P, F): row, first and last position. A row that is exactly {0} has none."""
+    """Maximal runs of True in each row of mask (P, F): row, first, last. A row that is exactly {0} has none."""
     mask = mask.copy()
     mask[mask[:, 0] & (mask.sum(1) == 1), 0] = False  # the released rule
     edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
@@ -72,9 +72,7 @@ def runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return row, first, np.nonzero(edges == -1)[1] - 1
 
 
-def contrast(
-    values: np.ndarray, row: np.ndarray, first: np.ndarray, last: np.ndarray, margin: float
-) -> np.ndarray:
+def contrast(values: np.ndarray, row: np.ndarray, first: np.ndarray, last: np.ndarray, margin: float) -> np.ndarray:
     """Outer-inner contrast of runs in values (P, F): mean inside minus mean of ``margin`` x length on both sides.
 
     Margins are cut at the sequence's ends and truncated to whole positions; an empty outside counts as 0.
@@ -95,8 +93,10 @@ def propose(
     """Proposals of one group for every searched (video, class), one entry per threshold."""
     video, label = pairs
     fine = upsample(_of(group.threshold_on, video, label), settings.upsampling)
-    scored = fine if group.score_on is group.threshold_on else upsample(
-        _of(group.score_on, video, label), settings.upsampling
+    scored = (
+        fine
+        if group.score_on is group.threshold_on
+        else upsample(_of(group.score_on, video, label), settings.upsampling)
     )
     bonus = settings.oic_gamma * group.video_score[video, label]
     out = []
@@ -118,8 +118,8 @@ def _of(sequence: np.ndarray, video: np.ndarray, label: np.ndarray) -> np.ndarra
 def nms(start: np.ndarray, end: np.ndarray, score: np.ndarray, settings: Localization) -> tuple[np.ndarray, np.ndarray]:
     """Non-maximum suppression of one video and class: indices in output order, and their scores.
 
-    "hard" removes what overlaps a better one by ``nms_threshold`` or more; "soft" (released) moves it behind the kept ones
-    with its score times exp(-overlap^2 / nms_alpha), once. Among equal scores the later listed comes first.
+    "hard" removes what overlaps a better one by ``nms_threshold`` or more; "soft" (released) moves it behind the kept
+    ones with its score times exp(-overlap^2 / nms_alpha), once. Among equal scores the later listed comes first.
     """
     order = np.argsort(score, kind="stable")[::-1]
     kept: list[int] = []

@@ -1,8 +1,8 @@
 r"""mAP at tIoU, foreground/background ACC and AUC of snippets, entropies. numpy only; fractions and nats.
 
-ACC is defined here once: a snippet of the sampled grid is foreground when its attention reaches the threshold; its truth is
-the inclusive rounding of the annotated segments to the snippet grid (``snippet_labels``), whatever the class; snippets of
-all videos are pooled. It is reported for P^A, \hat P^A, their mean and the attention that testing uses.
+ACC is defined here once: a snippet of the sampled grid is foreground when its attention reaches the threshold; its
+truth is the inclusive rounding of the annotated segments to the snippet grid (``snippet_labels``), whatever the class;
+snippets of all videos are pooled. It is reported for P^A, \hat P^A, their mean and the attention that testing uses.
 """
 
 from collections.abc import Sequence
@@ -59,8 +59,8 @@ def average_precision(
 ) -> np.ndarray:
     """AP per tIoU and class (thresholds, C); NaN for a class without ground truth, 0 for one without predictions.
 
-    ``segments``: per video (n, 3) start, end, class. Tied scores: the later listed comes first (a stable ascending sort,
-    reversed).
+    ``segments``: per video (n, 3) start, end, class. Tied scores: the later listed comes first (a stable ascending
+    sort, reversed).
     """
     truth = np.concatenate([np.column_stack([s, np.full(len(s), v)]) for v, s in enumerate(segments)])
     out = np.full((len(thresholds), classes), np.nan)
@@ -126,7 +126,7 @@ def entropy(P: np.ndarray) -> float:
 
 
 def video_map(labels: np.ndarray, scores: np.ndarray) -> float:
-    """Mean over classes that occur of the (non-interpolated) average precision of video scores; labels, scores (V, C)."""
+    """Mean over classes that occur of the (non-interpolated) average precision of video scores (V, C)."""
     values = []
     for y, s in zip(labels.T > 0, scores.T):
         if y.any():

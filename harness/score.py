@@ -1,4 +1,4 @@
-"""From snippet scores to metrics and detections; scoring again later gives the same digits, because it is the same path.
+"""From snippet scores to metrics and detections; scoring again gives the same digits, because it is the same path.
 
 Stored scores are read by the baseline's own inference rule (``model/baselines``), everything after is numpy.
 """
@@ -60,7 +60,7 @@ class Evaluations:
         index = int(np.argmax([m["map/avg"] for m in self.metrics]))
         return {"step": self.steps[index], "metrics": self.metrics[index]}
 
-    def curve(self) -> dict[str, list[float]]:
+    def curve(self) -> dict[str, list[Any]]:
         return {"step": list(self.steps)} | {k: [m[k] for m in self.metrics] for k in self.metrics[-1]}
 
 
@@ -78,7 +78,7 @@ def oracle(scores: Mapping[str, np.ndarray], foreground: np.ndarray) -> np.ndarr
 
 
 def quantile_matched(values: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """``values`` with the distribution of ``target`` (same shape): ranks stay, the n-th smallest becomes its n-th smallest."""
+    """``values`` with the distribution of ``target`` (one shape): the n-th smallest becomes the n-th smallest there."""
     out = np.empty(values.size)
     out[np.argsort(values, axis=None, kind="stable")] = np.sort(target, axis=None)
     return out.reshape(values.shape)

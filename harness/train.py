@@ -1,4 +1,4 @@
-"""Training: ``steps`` is a generator over optimiser steps, ``fit`` consumes it into a finished training in the run store."""
+"""Training: ``steps`` is a generator over optimiser steps, ``fit`` consumes it into a training of the run store."""
 
 import math
 import resource
@@ -82,7 +82,7 @@ def steps(state: State, train: data.Split, training: Training, streams: Streams)
         state.case.project_()
         step = state.case.step(state.Q_R, batch)
         state.optimizer.zero_grad(set_to_none=True)
-        step.loss.backward()
+        torch.autograd.backward(step.loss)
         state.optimizer.step()
         state.Q_R = step.Q_R
         yield number, step

@@ -1,6 +1,7 @@
 r"""CASE (Section 3): a baseline with snippet clustering and cluster classification on top.
 
-One step is a pure function of (parameters, carried Q^R, batch): no ``.item()``, no branch on data, randomness passed in.
+One step is a pure function of (parameters, carried Q^R, batch): no ``.item()``, no branch on
+data, randomness passed in.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ class Pseudo:
 
 @dataclass(frozen=True)
 class Step:
-    """Eq. 16: ``loss`` with gradient, its un-weighted ``parts``, next ``Q_R`` (M, K, 2), labels and monitors (scalars)."""
+    """Eq. 16: ``loss`` with gradient, un-weighted ``parts``, next ``Q_R`` (M, K, 2), labels and monitors (scalars)."""
 
     loss: Tensor
     parts: dict[str, Tensor]
@@ -61,8 +62,8 @@ class Case(nn.Module):
     def step(self, Q_R: Tensor, batch: Batch) -> Step:
         """Eq. 16: L = (L_V + lambda_A L_A) + lambda_C L_C + lambda_R L_R, and the Q^R to carry on.
 
-        Q^C is labelled with the prior of the *carried* Q^R (Eq. 13 leaves open which), then the clusters are classified.
-        Both labellings happen whatever lambda_C and lambda_R are: the prior and testing need Q^R.
+        Q^C is labelled with the prior of the *carried* Q^R (Eq. 13 leaves open which), then the clusters are
+        classified. Both labellings happen whatever lambda_C and lambda_R are: the prior and testing need Q^R.
         """
         s = self.settings
         snippets: Snippets = self.baseline(batch)
@@ -78,13 +79,15 @@ class Case(nn.Module):
         parts |= {"clusters": label_loss(Q_C, cluster_logits), "classes": label_loss(Q_R, R_logits)}
         loss = loss + s.lambda_c * parts["clusters"] + s.lambda_r * parts["classes"]
         monitors |= cluster_monitors(cluster_logits, Q_C, Q_R)
-        return Step(loss, parts, Q_R, Pseudo(Q_A, Q_C, Q_R), monitors, {"clusters": cluster_logits, "classes": R_logits})
+        return Step(
+            loss, parts, Q_R, Pseudo(Q_A, Q_C, Q_R), monitors, {"clusters": cluster_logits, "classes": R_logits}
+        )
 
     @torch.no_grad()
     def scores(self, x: Tensor, Q_R: Tensor) -> dict[str, Tensor]:
         r"""Section 3.3: what testing needs of videos x (M, V, T, D): T-CAS logits, P^A, \hat P^A (Eq. 17), P^C, Z.
 
-        Video axis first: cas (V, M|1, T, C), attention and clusters (V, M, T), P_C (V, M, T, K), embedding (V, M, T, H).
+        Video axis first: cas (V, M|1, T, C), attention, clusters (V, M, T), P_C (V, M, T, K), embedding (V, M, T, H).
         """
         snippets = self.baseline(Batch(x, x.new_zeros(x.shape[1], 1)))
         out = {"cas": snippets.cas, "attention": snippets.attention, "embedding": snippets.embedding}
@@ -123,5 +126,5 @@ def cluster_monitors(logits: Tensor, Q_C: Tensor, Q_R: Tensor) -> dict[str, Tens
         "Q_C/min": Q_C.min(),
         "Q_C/mean": Q_C.mean(),
         "Q_C/max": Q_C.max(),
-        "marginal_error/Q_C": marginal_error(Q_C, equipartition(*Q_C.shape[-2:], Q_C)),
+        "marginal_error/Q_C": marginal_error(Q_C, equipartition(Q_C)),
     }

@@ -1,4 +1,7 @@
-"""Snippet clustering and cluster classification (Section 3.2): head, prototypes, L_C, L_R, clustering-assisted testing."""
+"""Snippet clustering and cluster classification (Section 3.2): head, prototypes, L_C, L_R; clustering-assisted testing.
+
+Equations 3, 8-11 and 17.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -44,7 +47,7 @@ def prototypes(Q: Tensor, Z: Tensor) -> Tensor:
 
 
 def class_logits(Q_C: Tensor, Q_A: Tensor, Z: Tensor, rho: float) -> Tensor:
-    """Eq. 10: rho cos(cluster prototype, foreground / background prototype); Q_A (M, N) -> (M, K, 2), column 0 foreground.
+    """Eq. 10: rho cos(cluster prototype, F&B prototype); Q_A (M, N) -> (M, K, 2), column 0 is foreground.
 
     Their Softmax is P^R = [P^F, P^B].
     """

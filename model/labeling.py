@@ -16,9 +16,9 @@ from model.streams import fuse
 LOG_ROUNDS_EVERY = 25  # rounds of Sinkhorn-Knopp between two in the log domain
 
 
-def equipartition(N: int, K: int, like: Tensor) -> Tensor:
-    """Eq. 5: beta^C = N / K^C for each cluster -> (1, K)."""
-    return like.new_full((1, K), N / K)
+def equipartition(Q: Tensor) -> Tensor:
+    """Eq. 5: beta^C = N / K^C for each cluster; labels or scores (M, N, K) -> (1, K)."""
+    return Q.new_full((1, Q.shape[-1]), Q.shape[-2] / Q.shape[-1])
 
 
 def class_marginal(Q_A: Tensor, K: int, share: float | str) -> Tensor:
@@ -37,7 +37,7 @@ def true_rank(a: Tensor) -> Tensor:
 
 
 def argsort_rank(a: Tensor) -> Tensor:
-    """The released code's R: the *index* of the n-th best snippet stands where snippet n's rank should (NOTES row 1)."""
+    """The released code's R of Eq. 13: the *index* of the n-th best snippet stands where snippet n's rank should."""
     return 1 - ((-a).argsort(-1) + 1).to(a.dtype) / a.shape[-1]
 
 
@@ -87,8 +87,8 @@ def log_scores(logits: Tensor, mean: str, on: bool) -> Tensor:
     """Eq. 20, 22: log of the stream-fused prediction that is labelled; (M, ..., K) -> (M|1, ..., K).
 
     ``mean`` "probabilities": log of the (fused) Softmax, as in the paper; "logits": (fused) logits without Softmax, as
-    released. The difference is a row scale, which matters while Sinkhorn has not converged, and how streams that disagree
-    are averaged.
+    released. The difference is a row scale, which matters while Sinkhorn has not converged, and how streams that
+    disagree are averaged.
     """
     if mean == "logits":
         return fuse(logits, on)
@@ -109,7 +109,7 @@ def label_clusters(logits: Tensor, a: Tensor, Q_R: Tensor, settings: CaseSetting
         log_Q = scores.log_softmax(-1)
     else:
         prior = log_prior(RANKS[settings.rank](fuse(a, on)), fuse(Q_R, on), settings.sigma)
-        beta = equipartition(*scores.shape[-2:], scores)
+        beta = equipartition(scores)
         log_Q = log_sinkhorn(settings.epsilon * scores + prior, beta, settings.sinkhorn_steps)
     if settings.hard:
         return F.one_hot(log_Q.argmax(-1), log_Q.shape[-1]).to(log_Q.dtype)

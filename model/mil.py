@@ -1,4 +1,4 @@
-"""Multiple instance learning of the baseline: calibrated scores, top-k, video loss, Q^A, generalised BCE (E.1, Eq. 1, 2)."""
+"""Multiple instance learning of the baseline (E.1, Eq. 1, 2): calibrated scores, top-k, video loss, Q^A, GBCE."""
 
 import torch
 from torch import Tensor
@@ -47,8 +47,8 @@ def restated(stated: int, actual: int) -> float:
 def video_loss(pooled: Tensor, labels: Tensor, label_norm: float, label_floor: float) -> Tensor:
     """Eq. 1: L_V, the mean over streams and videos of -sum_c Y_c log Softmax(pooled)_c.
 
-    ``pooled`` (M, B, C) logits, ``labels`` (B, C) multi-hot. Y is divided by sum(Y)^label_norm (0: the paper's multi-hot,
-    1: released) and ``label_floor`` is added (released: 1e-10).
+    ``pooled`` (M, B, C) logits, ``labels`` (B, C) multi-hot. Y is divided by sum(Y)^label_norm (0: the paper's
+    multi-hot, 1: released) and ``label_floor`` is added (released: 1e-10).
     """
     Y = labels / labels.sum(-1, keepdim=True).clamp_min(1) ** label_norm + label_floor
     return -(Y * pooled.log_softmax(-1)).sum(-1).mean()

@@ -93,7 +93,7 @@ class PerStream(nn.Module):
 
 
 class Temporal(nn.Conv1d):
-    """Temporal convolution over (B, T, D) -> (B, T, D'), zero-padded to keep T; kernel 1 is a layer per snippet (E.3)."""
+    """Temporal convolution over (B, T, D) -> (B, T, D'), zero-padded to keep T; kernel 1: a layer per snippet (E.3)."""
 
     def __init__(self, features: int, width: int, kernel: int = 1, bias: bool = True) -> None:
         super().__init__(features, width, kernel, padding=kernel // 2, bias=bias)
