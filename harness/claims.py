@@ -197,8 +197,8 @@ def evidence_text(v: Verdict) -> str:
     """'+2.3 [0.4, 4.2], d 1.9, p 0.01 (0.04 after Holm over 8), n 5; claimed 2.3 inside the interval'."""
     if not isfinite(v.delta):
         return v.reason
-    parts = [f"{v.delta:+.2f}" + (f" [{v.low:.2f}, {v.high:.2f}]" if isfinite(v.low) else "")]
-    parts += [f"d {v.effect:.1f}"] if isfinite(v.effect) else []
+    parts = [f"{v.delta:+z.2f}" + (f" [{v.low:z.2f}, {v.high:z.2f}]" if isfinite(v.low) else "")]
+    parts += [f"d {v.effect:z.1f}"] if isfinite(v.effect) else []
     parts += [f"p {v.p:.2g} ({v.p_adjusted:.2g} after {v.correction})"] if isfinite(v.p) else []
     text = ", ".join([*parts, f"n {v.n}"])
     text += f"; claimed {v.claimed:g} {v.size}" if v.size else ""

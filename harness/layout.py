@@ -5,7 +5,7 @@ has one number per column, and our rows beneath the reported ones, published and
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -117,14 +117,25 @@ def ablation(study: "Study", by_row: Mapping[int, list[Cell]]) -> Layout:
 def comparison(study: "Study", by_row: Mapping[int, list[Cell]]) -> Layout:
     """Reported methods, then each of our rows: as published (where it is) and as measured."""
     heads = (
-        *(Head("Row", "row"), Head("Method", "text"), Head("Venue", "text")),
+        *(Head("Row", "row"), Head("Method", "text"), Head("", "text")),
         *(Head(title(column), "measured") for column in study.columns),
         Head("n", "n"),
     )
     lines = [*(reported(study, entry) for entry in study.reported)]
     for row in study.rows:
         lines += list(ours(row, by_row[row.number]))
-    return Layout(heads, tuple(lines))
+    several = len({line.group for line in lines if line.kind == "reported"}) > 1
+    return sectioned(Layout(heads, tuple(lines))) if several else Layout(heads, tuple(lines))
+
+
+def sectioned(table: Layout) -> Layout:
+    """The table with each group's name before its first line."""
+    groups = [""] + [line.group for line in table.lines]
+    lines = tuple(
+        replace(line, cells=("" if line.group == before else line.group, *line.cells))
+        for line, before in zip(table.lines, groups)
+    )
+    return Layout((Head("", "text"), *table.heads), lines)
 
 
 def reported(study: "Study", entry: Mapping[str, Any]) -> Line:

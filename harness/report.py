@@ -117,6 +117,7 @@ def put(path: Path, text: str) -> None:
 
 def figures(study: "Study", root: Path, place: Path, videos: Sequence[str]) -> list[Path]:
     """Draw what the study asks for, and the time lines of ``videos``; without the drawing part, what lies there."""
+    from importlib import import_module
     from importlib.util import find_spec
 
     names = [*study.figures, *(["timelines"] if videos and "timelines" not in study.figures else [])]
@@ -124,9 +125,7 @@ def figures(study: "Study", root: Path, place: Path, videos: Sequence[str]) -> l
         return []
     if find_spec("harness.figures") is None:
         return sorted([*place.glob("*.png"), *place.glob("*.svg")])
-    from harness import figures as drawing
-
-    return list(drawing.draw(study, root, place, names, videos))
+    return list(import_module("harness.figures").draw(study, root, place, names, videos))
 
 
 def show(study: "Study", root: Path, console: "Console") -> None:

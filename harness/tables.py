@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from harness.study import Column, Row, Study
 
 FIELDS = ("row", "label", "metric", "paper", "mean", "std", "n", "delta", "ci_low", "ci_high", "p")
-WIDE = 10  # columns from which a LaTeX table is shrunk to the text's width
+WIDE = 80  # letters in a line, from which a LaTeX table is shrunk to the text's width
 Values = Mapping[tuple[int, str], dict[int, float]]  # (row, column) -> seed -> value
 
 
@@ -92,7 +92,7 @@ def latex(study: "Study", table: Sequence[Cell], notes: Sequence[str]) -> str:
     for i, (_, lines) in enumerate(groupby(shown.lines, key=lambda line: line.group)):
         body += [*([r"\midrule"] if i else []), *(ampersands(map(notation.latex, line.cells)) for line in lines)]
     body += [r"\bottomrule", r"\end{tabular}"]
-    if len(shown.heads) > WIDE:
+    if sum(2 + max(map(len, column)) for column in zip(*(line.cells for line in shown.lines))) > WIDE:
         body = [r"\resizebox{\textwidth}{!}{%", *body[:-1], body[-1] + "}"]
     opening = [r"% needs \usepackage{booktabs,amssymb,graphicx}", r"\begin{table}", r"\centering"]
     below = [rf"\par\footnotesize {notation.latex(note)}" for note in notes]
