@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from harness.study import Study
 
@@ -93,14 +94,14 @@ def write(study: "Study", root: Path, videos: Sequence[str] = ()) -> Path:
     table = tables.cells(study, frame)
     verdicts = claims.judge(study, frame, root)
     text = notes(study, [results.status(root, run) for run in study.runs])
-    drawn = figures(study, root, place, videos)
+    drawn, trouble = figures(study, root, place, videos)
     files = {
         "table.csv": tables.write_csv(study, table),
         "table.md": tables.markdown(study, table, text),
         "table.tex": tables.latex(study, table, text),
         "claims.json": page.dumps(claims.as_json(verdicts)),
         "claims.md": claims.markdown(verdicts),
-        "report.html": page.report(study, table, verdicts, text, drawn, root),
+        "report.html": page.report(study, table, verdicts, [*text, *trouble], drawn, root),
     }
     for name, content in files.items():
         put(place / name, content)
@@ -115,17 +116,18 @@ def put(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def figures(study: "Study", root: Path, place: Path, videos: Sequence[str]) -> list[Path]:
-    """Draw what the study asks for, and the time lines of ``videos``; without the drawing part, what lies there."""
+def figures(study: "Study", root: Path, place: Path, videos: Sequence[str]) -> tuple[list[Path], list[str]]:
+    """Draw what the study asks for, and the time lines of ``videos``: (files, notes on what could not be drawn)."""
     from importlib import import_module
-    from importlib.util import find_spec
 
     names = [*study.figures, *(["timelines"] if videos and "timelines" not in study.figures else [])]
     if not names or study.missing:
-        return []
-    if find_spec("harness.figures") is None:
-        return sorted([*place.glob("*.png"), *place.glob("*.svg")])
-    return list(import_module("harness.figures").draw(study, root, place, names, videos))
+        return [], []
+    try:
+        return list(import_module("harness.figures").draw(study, root, place, names, videos)), []
+    except Exception as error:  # a figure costs no table
+        drawn = [path for kind in ("png", "svg") for path in place.glob(f"*.{kind}")]
+        return sorted(drawn), [f"Figures could not be drawn ({type(error).__name__}: {error}); older ones may be shown."]
 
 
 def show(study: "Study", root: Path, console: "Console") -> None:
@@ -135,7 +137,11 @@ def show(study: "Study", root: Path, console: "Console") -> None:
     from harness import claims, results, tables
 
     frame = results.frame(study, root)
-    console.print(tables.terminal(study, tables.cells(study, frame)))
+    cells = tables.cells(study, frame)
+    table = whole(tables.terminal(study, cells), console)
+    if study.reported and (table.width or 0) > console.width:
+        table = whole(tables.terminal(study, cells, spread=False), console)
+    console.print(table, crop=False)  # a line that wraps is better than a number cut off
     for note in notes(study, [results.status(root, run) for run in study.runs]):
         console.print(Text(note, style="dim"))
     verdicts = claims.judge(study, frame, root)
@@ -143,6 +149,14 @@ def show(study: "Study", root: Path, console: "Console") -> None:
         line = Text.assemble((verdict.words, COLOURS[verdict.status]), f": {verdict.asserted}")
         line.append(f" ({claims.evidence_text(verdict)}; {verdict.scope})", style="dim")
         console.print(line)
+
+
+def whole(table: "Table", console: "Console") -> "Table":
+    """The table as wide as its content."""
+    from rich.measure import Measurement
+
+    table.width = Measurement.get(console, console.options.update(max_width=1000), table).maximum
+    return table
 
 
 def grown(study: "Study", root: Path) -> "Study":

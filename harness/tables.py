@@ -121,20 +121,23 @@ def ampersands(line: Iterable[str]) -> str:
     return " & ".join(line) + r" \\"
 
 
-def terminal(study: "Study", table: Sequence[Cell]) -> "Table":
-    """The table for rich: measured beside published."""
+def terminal(study: "Study", table: Sequence[Cell], spread: bool = True) -> "Table":
+    """The table for rich: measured beside published; means alone without ``spread``."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     shown = layout(study, table)
-    out = Table(title=Text(study.title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1))
+    out = Table(title=Text(study.title), title_justify="left", header_style="bold", box=box.SIMPLE_HEAD)
+    out.padding, out.pad_edge = (0, 1, 0, 0), False
     for head in shown.heads:
         name = head.name if head.kind == "paper" else head.group or head.name
         justify = {"text": "left", "check": "center"}.get(head.kind, "right")
-        out.add_column(Text(name), justify=justify, style="dim" if head.kind == "paper" else "")  # type: ignore[arg-type]
+        style = "dim" if head.kind == "paper" else ""
+        out.add_column(Text(name), justify=justify, style=style, no_wrap=True)  # type: ignore[arg-type]
     for i, line in enumerate(shown.lines):
         after = i + 1 < len(shown.lines) and shown.lines[i + 1].group != line.group
         style = "dim" if line.kind in {"reported", "published"} else ""
-        out.add_row(*map(Text, line.cells), style=style, end_section=after)
+        shorter = line.cells if spread else [cell.partition(" ± ")[0] for cell in line.cells]
+        out.add_row(*map(Text, shorter), style=style, end_section=after)
     return out
