@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -193,15 +194,17 @@ def publish(study: "Study", arguments: argparse.Namespace, console: "Console") -
     """Write and show a study's report, then mirror it. Trouble with MLflow is told and costs no result."""
     from harness import report
 
-    folder = report.write(study, arguments.output)
-    report.show(study, arguments.output, console)
-    print(f"report: {folder}")
+    root: Path = arguments.output
+    folder = report.write(study, root)
+    report.show(study, root, console)
+    print(f"report: {folder}", flush=True)
     if arguments.no_mlflow:
         return
     from harness import track
 
     try:
-        print(f"{track.mirror(study, arguments.output, folder, commit())}; look at it: {command(arguments.output)}")
+        said = track.mirror(study, root, folder, commit(), partial(report.write, study, root))
+        print(f"{said}; look at it: {command(root)}")
     except Exception as error:
         print(f"MLflow could not be brought up to date: {type(error).__name__}: {error}", file=sys.stderr)
 

@@ -10,7 +10,7 @@ import os
 import socket
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -62,20 +62,39 @@ def artifacts(root: Path) -> str:
     return (root / "artifacts").resolve().as_uri()
 
 
-def mirror(study: "Study", root: Path, report: Path | None = None, commit: str = "unknown") -> str:
-    """Bring MLflow up to date with ``study``; returns what was done. Nothing new: mlflow is not even imported."""
-    state = {"address": keys.digest(address(root)), "content": series.content(study, root, report)}
+def mirror(
+    study: "Study",
+    root: Path,
+    report: Path | None = None,
+    commit: str = "unknown",
+    rewrite: Callable[[], object] | None = None,
+) -> str:
+    """Bring MLflow up to date with ``study``; returns what was done. Nothing new: mlflow is not even imported.
+
+    ``rewrite`` writes the folder ``report`` again once the runs are mirrored, as its page links to them.
+    """
     stamp = root / "reports" / ".mirrored" / f"{study.name}-{study.data}-{study.base}.json"
-    if results.read_json(stamp) == state and (os.environ.get("MLFLOW_TRACKING_URI") or (root / "mlflow.db").exists()):
+    there = bool(os.environ.get("MLFLOW_TRACKING_URI")) or (root / "mlflow.db").exists()
+    if results.read_json(stamp) == state(study, root, report) and there:
         return "MLflow is up to date"
     quiet()
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / "mlflow.lock"):
         if "MLFLOW_TRACKING_URI" not in os.environ:
             create(root)
-        said = Mirror(study, root, commit).all(report)
-    results.write_json(stamp, state)
-    return said
+        tracked = Mirror(study, root, commit)
+        new = tracked.runs()
+        if rewrite:
+            rewrite()
+        if report:
+            tracked.report(report)
+    results.write_json(stamp, state(study, root, report))
+    return f"MLflow: {new} new runs in experiment '{tracked.name}'"
+
+
+def state(study: "Study", root: Path, report: Path | None) -> dict[str, str]:
+    """What is tracked and where, as digests."""
+    return {"address": keys.digest(address(root)), "content": series.content(study, root, report)}
 
 
 @dataclass
@@ -86,13 +105,15 @@ class Mirror:
     root: Path
     commit: str
 
-    def all(self, report: Path | None) -> str:
-        """Rows, their seeds, the report."""
+    def __post_init__(self) -> None:
         from mlflow import MlflowClient
 
         self.client: MlflowClient = MlflowClient(address(self.root))
         self.experiment = self._experiment()
         self.known = self._known()
+
+    def runs(self) -> int:
+        """Mirror rows and their seeds; returns how many seeds are new."""
         new = 0
         summary = series.summary(self.study, self.root)
         for row in self.study.rows:
@@ -100,9 +121,7 @@ class Mirror:
             for run in self.study.runs:
                 if run.row == row.number and (stamp := series.version(self.root, run)):
                     new += self._run(row, run, parent, stamp)
-        if report:
-            self._report(report)
-        return f"MLflow: {new} new runs in experiment '{self.name}'"
+        return new
 
     @property
     def name(self) -> str:
@@ -189,7 +208,7 @@ class Mirror:
             if path.exists():
                 self.client.log_artifact(run_id, str(path))
 
-    def _report(self, report: Path) -> None:
+    def report(self, report: Path) -> None:
         """The report's tables and figures; its Markdown table is the run's description."""
         identity = f"report {self.study.base}"
         found = self.known.get(identity) or self._open(identity, f"report ({self.study.base})", {"kind": "report"})
