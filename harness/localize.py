@@ -50,7 +50,8 @@ def searched(inference: Inference, settings: Localization) -> tuple[np.ndarray, 
         wanted[none, inference.video[none].argmax(1)] = True
     if inference.skip_only_class_zero:
         wanted[wanted[:, 0] & (wanted.sum(1) == 1)] = False
-    return np.nonzero(wanted)
+    video, label = np.nonzero(wanted)
+    return video, label
 
 
 def upsample(sequences: np.ndarray, scale: int) -> np.ndarray:
