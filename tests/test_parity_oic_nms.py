@@ -40,7 +40,7 @@ def expected(kind: str, case: dict) -> dict[str, list]:
 
 
 def proposals(case: dict, name: str) -> np.ndarray:
-    """The product's (score, start, end) of one sequence and threshold; the list's ``name`` says which lambda and gamma."""
+    """The product's (score, start, end) of one sequence; the list's ``name`` says which lambda and gamma."""
     match = re.fullmatch(OIC, name)
     assert match, f"'{name}' is not understood"
     oic_lambda = case["gamma"] if match[1] else float(f"{match[2]}.{match[3]}")
