@@ -1,7 +1,8 @@
-r"""The paper's symbols as study files write them (``hat P^A``, ``K^C``, ``lambda_R``), set for LaTeX and for HTML."""
+r"""The paper's symbols as study files write them (``hat P^A``, ``lambda_R``), set for LaTeX, figures and HTML."""
 
 import re
 import unicodedata
+from collections.abc import Callable
 from html import escape
 
 GREEK = {
@@ -31,14 +32,24 @@ def html(text: str) -> str:
 
 def latex(text: str) -> str:
     """Text for pdflatex: symbols in math, special characters escaped, other letters by their plain ones."""
+    return in_math(text, plain)
+
+
+def mathtext(text: str) -> str:
+    """Text for a figure of matplotlib: symbols in math."""
+    return in_math(text, lambda rest: rest.replace("$", r"\$"))
+
+
+def in_math(text: str, between: Callable[[str], str]) -> str:
+    """Symbols between dollar signs, ``between`` applied to the rest."""
     out, at = [], 0
     for found in SYMBOL.finditer(text):
         base = rf"\{found['base']}" if found["base"] in GREEK else found["base"]
         index = found["index"] if len(found["index"]) == 1 else rf"\mathrm{{{found['index']}}}"
         math = rf"\hat{{{base}}}" if found["hat"] else base
-        out += [plain(text[at : found.start()]), f"${math}{found['mark']}{{{index}}}$"]
+        out += [between(text[at : found.start()]), f"${math}{found['mark']}{{{index}}}$"]
         at = found.end()
-    return "".join([*out, plain(text[at:])])
+    return "".join([*out, between(text[at:])])
 
 
 def plain(text: str) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from harness import data, metrics, results
 from harness.data.sampling import uniform
 from harness.figures import Context, style
+from harness.notation import mathtext
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -112,7 +113,7 @@ def tsne(context: Context) -> "tuple[Figure, str] | None":
         for m, axes in enumerate(line):
             _scatter(axes, context, run, scores, m)
             stream = f" - {names[m]}" if streams > 1 else ""
-            axes.set_title(f"{style.math(row.label)}{stream}", fontsize=9)
+            axes.set_title(f"{mathtext(row.label)}{stream}", fontsize=9)
     handles, labels = panels[-1][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False, bbox_to_anchor=(0.5, -0.02))
     return figure, "t-SNE of test snippets (seed 0); prototypes are centres of the snippets by cluster assignment."

@@ -7,6 +7,7 @@ import numpy as np
 from harness import data, metrics, results
 from harness.figures import Context, style
 from harness.localize import Detections
+from harness.notation import mathtext
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +68,7 @@ def per_class(context: Context) -> "tuple[Figure, str] | None":
         place = np.arange(len(classes)) + (i - (len(rows) - 1) / 2) * width
         look: dict[str, Any] = {
             "color": style.PALETTE[i % len(style.PALETTE)],
-            "label": style.math(row.label),
+            "label": mathtext(row.label),
             "error_kw": {"lw": 0.8},
         }
         axes.bar(place, table.mean(0), width, yerr=spread, **look)

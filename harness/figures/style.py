@@ -34,15 +34,3 @@ def save(figure: "Figure", path: Path) -> None:
     figure.savefig(path.with_suffix(".png"), dpi=200, bbox_inches="tight", metadata={"Software": None})
     figure.savefig(path.with_suffix(".pdf"), bbox_inches="tight", metadata=plain)
     plt.close(figure)
-
-
-def math(label: str) -> str:
-    """A label with the paper's symbols set as mathematics: hat P^A, H(Q^C), beta^R, sigma, ..."""
-    import re
-
-    out = re.sub(r"\bmean ([PQ])\^([A-Z])\b", r"mean $\1^\2$", label)
-    out = re.sub(r"hat ([PQ])\^([A-Z])", r"$\\hat \1^\2$", out)
-    out = re.sub(r"(?<![$\w\\ ]|hat )([PQK])\^([A-Z])\b", r"$\1^\2$", out)
-    out = re.sub(r"(?<=[ (])([PQK])\^([A-Z])(?!\$)", r"$\1^\2$", out)
-    out = re.sub(r"\b(lambda|beta|sigma|omega|gamma|epsilon|rho)_([A-Z])\b", r"$\\\1_\2$", out)
-    return re.sub(r"\b(lambda|beta|sigma|omega|gamma|epsilon|rho)\b(?![_$])", r"$\\\1$", out)

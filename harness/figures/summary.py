@@ -8,6 +8,7 @@ import numpy as np
 from harness import results, stats
 from harness.figures import Context, style
 from harness.keys import flat
+from harness.notation import mathtext
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,7 +46,7 @@ def sweep(context: Context) -> "tuple[Figure, str] | None":
     for axes, column in zip(panels[0], columns):
         _curve(axes, context, column)
         axes.set_xticks(range(len(values)), [f"{v:g}" if isinstance(v, int | float) else str(v) for v in values])
-        axes.set(xlabel=name, ylabel=style.math(column.name))
+        axes.set(xlabel=name, ylabel=mathtext(column.name))
         axes.tick_params(axis="x", labelrotation=0 if len(columns) < 3 else 60)
     panels[0][0].legend(frameon=False)
     figure.tight_layout()
@@ -84,8 +85,8 @@ def effects(context: Context) -> "tuple[Figure, str] | None":
             axes.plot([d.low, d.high], [y, y], color=colour, linewidth=1.4)
         axes.plot([d.delta], [y], marker="o", color=colour)
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(range(len(rows)), [style.math(row.label) for row in rows])
-    axes.set(xlabel=f"{style.math(column.name)}: difference to the reference row")
+    axes.set_yticks(range(len(rows)), [mathtext(row.label) for row in rows])
+    axes.set(xlabel=f"{mathtext(column.name)}: difference to the reference row")
     axes.invert_yaxis()
     return figure, "Paired over seeds, 95 % intervals without correction; coloured where they leave out 0."
 
@@ -103,12 +104,12 @@ def reliability(context: Context) -> "tuple[Figure, str] | None":
         if table:
             drawn, values = True, np.array(table)
             spread = values.std(0, ddof=1) if len(values) > 1 else None
-            label = style.math(row.label)
+            label = mathtext(row.label)
             axes.errorbar(tiou, values.mean(0), yerr=spread, marker="o", capsize=2, color=colour, label=label)
         paper = [row.paper.get(f"{t:g}") for t in tiou]
         if any(p is not None for p in paper):
             y = [np.nan if p is None else p for p in paper]
-            axes.plot(tiou, y, linestyle="--", color=colour, label=f"{style.math(row.label)} (paper)")
+            axes.plot(tiou, y, linestyle="--", color=colour, label=f"{mathtext(row.label)} (paper)")
     if not drawn:
         plt.close(figure)
         return None

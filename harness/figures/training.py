@@ -6,6 +6,7 @@ import numpy as np
 
 from harness import results
 from harness.figures import Context, style
+from harness.notation import mathtext
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,10 +50,10 @@ def entropy(context: Context) -> "tuple[Figure, str] | None":
     figure, axes = plt.subplots(figsize=(style.COLUMN, 2.9))
     drawn = False
     for i, row in enumerate(context.study.rows):
-        label = f"$H(Q^C)$ {style.math(row.label)}"
+        label = f"$H(Q^C)$ {mathtext(row.label)}"
         drawn |= band(axes, context, context.runs(row.number), "entropy/Q_C", color=style.PALETTE[i], label=label)
     last = context.study.rows[-1]
-    look = {"color": style.PALETTE[2], "linestyle": "--", "label": f"$H(Q^R)$ {style.math(last.label)}"}
+    look = {"color": style.PALETTE[2], "linestyle": "--", "label": f"$H(Q^R)$ {mathtext(last.label)}"}
     drawn |= band(axes, context, context.runs(last.number), "entropy/Q_R", **look)
     if not drawn:
         plt.close(figure)
