@@ -81,7 +81,7 @@ def check(case: dict) -> None:
 
 def predictions(expected: Path, name: str) -> Path:
     """The predictions that a set of expected values belongs to: the file in the same folder whose name ends with it."""
-    found = [p for p in expected.parent.glob(f"*{name}.json") if kind(p) == "eval_predictions"]
+    found = [p for p in expected.parent.glob(f"*_{name}.json") if kind(p) == "eval_predictions"]
     assert len(found) == 1, f"{expected.name}: '{name}' belongs to {[p.name for p in found]}, not to one file"
     return found[0]
 
@@ -96,12 +96,17 @@ def ground_truth(results: Path) -> Path:
 
 def full_case(path: Path, name: str, key: str) -> dict:
     """A set of expected values with its inputs."""
-    results = predictions(path, name)
-    found = records(results)["results"]
-    assert records(path)[name]["n_predictions"] == sum(map(len, found.values()))
-    return {
-        "ground_truth": records(ground_truth(results)), "results": found, "expected": records(path)[name][key],
-    }  # fmt: skip
+    results, expected = predictions(path, name), records(path)[name]
+    found, truth = records(results)["results"], records(ground_truth(results))
+    assert expected["n_predictions"] == sum(map(len, found.values()))
+    return {"ground_truth": truth, "results": found, "expected": expected[key], "subset": subset(truth)}
+
+
+def subset(truth: dict) -> str:
+    """The videos that were evaluated: "test", or the only subset that there is."""
+    (only, *more) = {"test"} & (there := {v["subset"] for v in truth["database"].values()}) or there
+    assert not more, f"which of {sorted(there)} was evaluated?"
+    return only
 
 
 def test_small_case(small: tuple[Path, str]) -> None:
@@ -144,9 +149,12 @@ def test_the_command_agrees(large: tuple[Path, str, str], capsys: pytest.Capture
     """``python -m harness.evaluate`` prints the recorded numbers."""
     path, name, key = large
     results, expected = predictions(path, name), records(path)[name][key]
-    arguments = ["--ground-truth", str(ground_truth(results)), "--predictions", str(results), "--json"]
-    assert main([*arguments, "--tiou", ",".join(f"{t:.2f}" for t in expected["tiou"])]) == 0
+    tiou, truth = expected["tiou"], ground_truth(results)
+    arguments = ["--ground-truth", str(truth), "--predictions", str(results), "--subset", subset(records(truth))]
+    step = f"{(tiou[-1] - tiou[0]) / (len(tiou) - 1):.2f}"
+    assert main([*arguments, "--json", "--tiou", f"{tiou[0]}:{tiou[-1]}:{step}"]) == 0
     report = json.loads(capsys.readouterr().out)
+    assert report["tiou"] == tiou
     np.testing.assert_allclose(report["mAP"], expected["mAP"], rtol=0, atol=TOLERANCE)
     np.testing.assert_allclose(report["average"]["avg"], expected["average_mAP"], rtol=0, atol=TOLERANCE)
     for label, values in expected["AP_per_class"].items():
