@@ -12,7 +12,7 @@ from model.settings import OPTIONS
 
 HOME = Path(__file__).resolve().parent.parent
 STUDIES = HOME / "studies"
-ABOUT = ("title", "notes", "base")  # keys of a preset that are no settings
+ABOUT = ("title", "notes", "base", "tuned")  # keys of a preset that are no settings below the data set's
 DATA, QUICK = "synthetic", "tiny"
 
 
@@ -37,8 +37,27 @@ def base_layers(name: str, mark: Mark, errors: list[str], beside: Path | None = 
     return _bases(name, mark, errors, beside, ())
 
 
+def tuned_layers(name: str, beside: Path | None = None) -> tuple[Layer, ...]:
+    """What presets set under ``tuned``: it lies over the data set's settings (a search may tune the learning rate).
+
+    Mistakes are told by ``base_layers``, which reads the same files.
+    """
+    path, out, seen = _file(name, beside), list[Layer](), set[Path]()
+    while path is not None and path.is_file() and path not in seen:
+        seen.add(path)
+        about, _ = preset_file(path, [])
+        if "tuned" in about:
+            out.insert(0, flatten(about["tuned"], []))
+        path = _file(str(about["base"].value), beside) if "base" in about else None
+    return tuple(out)
+
+
+def _file(name: str, beside: Path | None) -> Path | None:
+    return Path(name) if name.endswith((".yaml", ".yml")) else named(name, beside)
+
+
 def _bases(name: str, mark: Mark, errors: list[str], beside: Path | None, seen: tuple[str, ...]) -> tuple[Layer, ...]:
-    path = Path(name) if name.endswith((".yaml", ".yml")) else named(name, beside)
+    path = _file(name, beside)
     if path is None or not path.is_file():
         errors.append(f"{mark}: base: unknown preset '{name}'; {hint(name, names('base'))}")
         return ()
@@ -68,6 +87,8 @@ def preset_file(path: Path, errors: list[str]) -> tuple[Mapping[str, Node], Laye
     if not isinstance(node.value, dict):
         return {}, flatten(node, errors)
     about = {key: inner for key, inner in node.value.items() if key in ABOUT}
+    if "tuned" in about:
+        flatten(about["tuned"], errors)
     settings = {key: inner for key, inner in node.value.items() if key not in ABOUT}
     return about, flatten(replace(node, value=settings), errors)
 

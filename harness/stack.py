@@ -8,7 +8,7 @@ from typing import Any
 from harness.config import ConfigError, Mark, Node, hint, parse
 from harness.expand import Draft
 from harness.layers import Layer, build, flatten, fold, leaves
-from harness.presets import base_layers
+from harness.presets import base_layers, tuned_layers
 from harness.schema import StudyPart
 from harness.settings import Settings
 from harness.space import is_tuned
@@ -61,14 +61,18 @@ def command_line(sets: Sequence[str], errors: list[str]) -> Layer:
 def stacks(
     rows: Sequence[Draft], asked: Asked, below: Sequence[Layer], line: Layer, errors: list[str]
 ) -> list[list[Layer]]:
-    """Per row its layers, the lowest first: preset, data set, the study's own, the row's, the command line's."""
-    middle = [{path: node for path, node in layer.items() if not is_tuned(node)} for layer in below]
-    bases: dict[str, tuple[Layer, ...]] = {}
+    """Per row its layers, the lowest first: preset, data set, the preset's ``tuned``, study, row, command line.
+
+    ``below`` is the data set's layers and, last, the study's own.
+    """
+    *data, own = [{path: node for path, node in layer.items() if not is_tuned(node)} for layer in below]
+    bases: dict[str, list[Layer]] = {}
     for row in rows:
         name = row.base or asked.base
         if name not in bases:
-            bases[name] = base_layers(name, row.base_mark or asked.mark, errors, asked.beside)
-    return [[*bases[row.base or asked.base], *middle, row.layer, line] for row in rows]
+            lowest = base_layers(name, row.base_mark or asked.mark, errors, asked.beside)
+            bases[name] = [*lowest, *data, *tuned_layers(name, asked.beside), own]
+    return [[*bases[row.base or asked.base], row.layer, line] for row in rows]
 
 
 def columns_of(
