@@ -115,7 +115,7 @@ def tsne(context: Context) -> "tuple[Figure, str] | None":
             stream = f" - {names[m]}" if streams > 1 else ""
             axes.set_title(f"{mathtext(row.label)}{stream}", fontsize=9)
     handles, labels = panels[-1][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False, bbox_to_anchor=(0.5, -0.02))
+    figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False, bbox_to_anchor=(0.5, 0.02))
     return figure, "t-SNE of test snippets (seed 0); prototypes are centres of the snippets by cluster assignment."
 
 

@@ -79,5 +79,5 @@ def ranges(context: Context) -> "tuple[Figure, str] | None":
         plt.close(figure)
         return None
     panels[0].set_ylabel("value in the batch")
-    panels[0].legend(frameon=False, loc="center right")
+    panels[1].legend(frameon=False, loc="center right")
     return figure, f"Row {context.study.rows[-1].number}; mean over seeds and one standard deviation."

@@ -107,7 +107,8 @@ def worst(context: Context) -> "tuple[Figure, str] | None":
         axis = _seconds(dataset, video, ours.attention.shape[1])
         wrong = (ours.fused[video] >= threshold) != _foreground(dataset, video, ours.attention.shape[1])
         _truth(axes, dataset, video)
-        axes.fill_between(axis, 0, 1, where=wrong, color=style.FOREGROUND, alpha=0.25, linewidth=0, step="mid")
+        width = np.gradient(axis)[wrong]
+        axes.bar(axis[wrong], 1, width, color=style.FOREGROUND, alpha=0.3, linewidth=0)
         axes.plot(axis, ours.fused[video], color="black", linewidth=1.2)
         text = f"{dataset.test.ids[video]}: {_classes(dataset, video)}, AP {quality[video]:.0f} %"
         axes.set_title(text, loc="left", fontsize=8)
@@ -123,7 +124,7 @@ def _panels(number: int) -> "tuple[Figure, Sequence[Axes]]":
     for axes in panels[:, 0]:
         axes.set(ylim=(-0.02, 1.08), yticks=(0, 0.5, 1))
         axes.margins(x=0)
-    figure.subplots_adjust(hspace=0.75, top=1 - 0.45 / (0.5 + 1.25 * number))
+    figure.subplots_adjust(hspace=0.75, top=1 - 0.6 / (0.5 + 1.25 * number))
     return figure, list(panels[:, 0])
 
 
