@@ -58,9 +58,9 @@ def entry(one: "Study", root: Path) -> dict[str, Any]:
 
 def label(options: Mapping[str, Any]) -> list[str]:
     """What tells the file of a card of other data, base or scale from the usual one."""
-    data = Path(options["data"]).resolve().name if options["data"] else ""
-    parts = [data, Path(options["base"]).stem if options["base"] else "", "quick" if options["quick"] else ""]
-    return [part for part in parts if part]
+    data, base = Path(options.get("data") or "").resolve().name, Path(options.get("base") or "").stem
+    parts = {data: options.get("data"), base: options.get("base"), "quick": options.get("quick")}
+    return [part for part, asked in parts.items() if asked]
 
 
 def described(cards: list[dict[str, Any]]) -> str:

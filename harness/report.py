@@ -127,7 +127,7 @@ def figures(study: "Study", root: Path, place: Path, videos: Sequence[str]) -> t
         return list(import_module("harness.figures").draw(study, root, place, names, videos)), []
     except Exception as error:  # a figure costs no table
         drawn = [path for kind in ("png", "svg") for path in place.glob(f"*.{kind}")]
-        return sorted(drawn), [f"Figures could not be drawn ({type(error).__name__}: {error}); older ones may be shown."]
+        return sorted(drawn), [f"Figures could not be drawn ({type(error).__name__}: {error}); old ones may be shown."]
 
 
 def show(study: "Study", root: Path, console: "Console") -> None:

@@ -1,0 +1,220 @@
+"""Verdicts: what supports a claim, what contradicts it, and that everything else is left undecided."""
+
+import json
+from dataclasses import replace
+
+import made
+import numpy as np
+import pytest
+
+from harness import claims, evidence, stats
+
+BEATS = "row: 2, beats: 1, on: mAP, by: 2.0"
+BASE = np.array([38.0, 39.1, 37.5, 38.6, 38.2])
+NOISE = np.array([0.1, -0.2, 0.15, 0.05, -0.1])
+
+
+def judged(folder, text, values, **options):
+    """Verdicts on claims given as YAML, from values per row and column."""
+    loaded = made.load(folder, text, **options)
+    return claims.judge(loaded, made.frame(loaded, values), folder / "mlruns")
+
+
+def one(folder, text, rows, column="mAP", **options):
+    """The verdict on one claim about a column, from values per row."""
+    (verdict,) = judged(folder, made.claim(text), {(i, column): x for i, x in enumerate(rows, 1)}, **options)
+    return verdict
+
+
+@pytest.mark.parametrize(
+    ("gain", "status", "size"),
+    [
+        (2.0, "supported", "inside the interval"),
+        (0.9, "supported", "outside the interval"),
+        (0.0, "undecided", "outside the interval"),
+        (-1.0, "contradicted", "outside the interval"),
+    ],
+)
+def test_direction_and_size_are_told_apart(tmp_path, gain, status, size):
+    verdict = one(tmp_path, BEATS, [BASE, BASE + gain + NOISE])
+    assert (verdict.status, verdict.size, verdict.n) == (status, size, 5)
+    expected = stats.difference(gain + NOISE, 0.05)
+    assert (verdict.delta, verdict.low, verdict.high) == pytest.approx((expected.delta, expected.low, expected.high))
+    assert verdict.p == pytest.approx(expected.p)
+    assert verdict.asserted == "row 2 beats row 1 on mAP by 2"
+
+
+def test_words_are_those_of_a_test_bed(tmp_path):
+    words = [one(tmp_path, BEATS, [BASE, BASE + gain + NOISE]).words for gain in (2, -2, 0)]
+    assert words == ["appears on the test bed", "reversed on the test bed", "undecided on the test bed"]
+
+
+def test_words_on_real_data_are_plain(tmp_path):
+    loaded = made.load(tmp_path, made.claim(BEATS))
+    source = replace(loaded.rows[0].settings.source, name="folder", path="x")
+    real = replace(
+        loaded, data="real", rows=tuple(replace(r, settings=replace(r.settings, source=source)) for r in loaded.rows)
+    )
+    frame = made.frame(loaded, {(1, "mAP"): BASE, (2, "mAP"): BASE + 2 + NOISE})
+    (verdict,) = claims.judge(real, frame, tmp_path)
+    assert verdict.words == "supported"
+    assert verdict.scope == "on real, preset paper, 5 seeds"
+
+
+@pytest.mark.parametrize("options", [{"quick": True}, {"data": "tiny"}])
+def test_tiny_scale_is_not_judged(tmp_path, options):
+    verdict = one(tmp_path, BEATS, [BASE, BASE + 2 + NOISE], **options)
+    assert (verdict.status, verdict.words) == ("not judged", "not judged (mechanics only)")
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_fewer_than_three_pairs_decide_nothing(tmp_path, n):
+    loaded_with = {"seeds": str(max(n, 1))}
+    verdict = one(tmp_path, BEATS, [BASE[:n], BASE[:n] + 50 + NOISE[:n]], **loaded_with)
+    assert verdict.status == "undecided"
+    assert verdict.reason == ("row 2: 0/1 seeds have a result" if n == 0 else f"n = {n}: too few pairs to tell")
+    assert np.isnan(verdict.p)
+
+
+def test_a_failed_seed_leaves_the_claim_undecided(tmp_path):
+    broken = (BASE + 2 + NOISE).copy()
+    broken[3] = np.nan
+    verdict = one(tmp_path, BEATS, [BASE, broken])
+    assert (verdict.status, verdict.reason) == ("undecided", "row 2: 4/5 seeds have a result")
+    assert verdict.delta == pytest.approx(2 + np.delete(NOISE, 3).mean()), "what there is is still shown"
+
+
+def test_what_cannot_be_tested_does_not_ease_the_others(tmp_path):
+    """p = 0.03 alone would do; beside a claim with a failed seed it must pass 0.025."""
+    x = 1.0 + NOISE * 5
+    assert 0.025 < stats.difference(x).p < 0.05
+    failed = np.array([*(BASE[:4] + 90), np.nan])
+    text = made.claim("row: 2, beats: 1, on: mAP")[:-1] + ", " + made.claim("row: 3, beats: 1, on: mAP")[1:]
+    verdicts = judged(tmp_path, text, {(1, "mAP"): BASE, (2, "mAP"): BASE + x, (3, "mAP"): failed})
+    assert [v.status for v in verdicts] == ["undecided", "undecided"]
+    assert verdicts[0].level == pytest.approx(0.025)
+    assert one(tmp_path, "row: 2, beats: 1, on: mAP", [BASE, BASE + x]).status == "supported"
+
+
+def test_verdict_interval_and_adjusted_p_agree(tmp_path):
+    many = [f"row: {a}, beats: {b}, on: mAP" for a, b in ((2, 1), (3, 1), (3, 2))]
+    text = "[" + ", ".join(made.claim(t)[1:-1] for t in many) + "]"
+    values = {(1, "mAP"): BASE, (2, "mAP"): BASE + 0.1 + NOISE, (3, "mAP"): BASE + 0.9 - NOISE}
+    for v in judged(tmp_path, text, values):
+        assert (v.status == "supported") == (v.low > 0) == (v.p_adjusted <= 0.05 and v.delta > 0)
+        assert v.correction == "Holm over 3"
+
+
+@pytest.mark.parametrize(
+    ("apart", "spread", "status"), [(0.0, 0.1, "supported"), (0.0, 9.0, "undecided"), (5.0, 0.1, "contradicted")]
+)
+def test_stability_needs_equivalence(tmp_path, apart, spread, status):
+    rows = [BASE, BASE + spread * NOISE, BASE + apart - spread * NOISE]
+    verdict = one(tmp_path, "rows: [1, 2, 3], stable_within: 0.6, on: mAP", rows)
+    assert verdict.status == status
+    assert verdict.asserted == "rows 1, 2, 3 agree within 0.6 on mAP"
+    if status == "supported":
+        assert -0.6 < verdict.low <= verdict.high < 0.6
+
+
+def test_an_insignificant_difference_supports_nothing(tmp_path):
+    rows = [BASE, BASE + 8 * NOISE]
+    assert stats.difference(rows[1] - rows[0]).p > 0.5
+    assert one(tmp_path, "rows: [1, 2], stable_within: 0.6, on: mAP", rows).status == "undecided"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("row: 3, highest_on: mAP", "supported"),
+        ("row: 2, highest_on: mAP", "contradicted"),
+        ("row: 1, lowest_on: mAP", "supported"),
+        ("row: 3, lowest_on: mAP", "contradicted"),
+    ],
+)
+def test_extreme_among_all_rows(tmp_path, text, status):
+    assert one(tmp_path, text, [BASE, BASE + 2 + NOISE, BASE + 4 - NOISE]).status == status
+
+
+def test_extreme_needs_every_row(tmp_path):
+    verdict = one(tmp_path, "row: 3, highest_on: mAP", [BASE, BASE * np.nan, BASE + 4 - NOISE])
+    assert (verdict.status, verdict.reason) == ("undecided", "row 2: 0/5 seeds have a result")
+
+
+def test_highest_of_several_columns_in_one_row(tmp_path):
+    text = made.claim("row: 2, highest_on: [mAP, H]")
+    assert judged(tmp_path, text, {(2, "mAP"): BASE, (2, "H"): BASE - 2 + NOISE})[0].status == "supported"
+    assert judged(tmp_path, text, {(2, "mAP"): BASE, (2, "H"): BASE + 2 + NOISE})[0].status == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("text", "status"),
+    [
+        ("below: 0.5, by_share: 0.8", "supported"),
+        ("below: 0.5, by_share: 0.3", "contradicted"),
+        ("above: 0.5, by_share: 0.3", "supported"),
+    ],
+)
+def test_a_curve_at_a_share_of_training(tmp_path, text, status):
+    """A curve that falls from 1 to 0 in equal steps is below 0.5 after half of the training."""
+    loaded = made.load(tmp_path, made.claim(f"row: 1, on: H, {text}"))
+    root = tmp_path / "mlruns"
+    made.fill(loaded, root, curve=lambda row, seed: np.linspace(1, 0, 101)[1:] + 0.01 * NOISE[seed])
+    frame = made.frame(loaded, {})
+    (verdict,) = claims.judge(loaded, frame, root)
+    assert verdict.status == status
+    share = float(text.rpartition(" ")[2])
+    assert abs(verdict.delta) == pytest.approx(abs(1 - share + evidence.WINDOW / 2 - 0.005 - 0.5), abs=1e-6)
+
+
+def test_a_curve_with_a_failed_seed_is_undecided(tmp_path):
+    loaded = made.load(tmp_path, made.claim("row: 1, on: H, below: 2.0, by_share: 1.0"))
+    made.fill(loaded, tmp_path / "mlruns", curve=lambda row, seed: np.full(100, NOISE[seed]), failed={(1, 2)})
+    (verdict,) = claims.judge(loaded, made.frame(loaded, {}), tmp_path / "mlruns")
+    assert (verdict.status, verdict.reason) == ("undecided", "row 1: 4/5 seeds have a result")
+
+
+def test_scope_and_words_are_in_every_output(tmp_path):
+    verdict = one(tmp_path, BEATS, [BASE, BASE + 2 + NOISE])
+    (content,) = json.loads(json.dumps(claims.as_json([verdict]), allow_nan=False))
+    text = claims.markdown([verdict])
+    for part in ("appears on the test bed", "on synthetic, preset paper, 5 seeds"):
+        assert part in text
+        assert part in content.values()
+    assert "claimed 2 inside the interval" in claims.evidence_text(verdict)
+    assert "as the paper says" in text
+    assert "4.3" in text
+
+
+def test_nothing_measured_is_null_in_json(tmp_path):
+    (content,) = json.loads(json.dumps(claims.as_json([one(tmp_path, BEATS, [])]), allow_nan=False))
+    assert content["delta"] is content["p"] is None
+
+
+def test_sequential_studies_pay_for_claims_and_looks(tmp_path):
+    verdict = one(tmp_path, BEATS, [BASE, BASE + 2 + NOISE], seeds="{at_least: 3, at_most: 20, until: decided}")
+    assert verdict.level == pytest.approx(0.05 / 4)
+    assert verdict.correction == "1 claims x 4 looks"
+    assert verdict.p_adjusted == pytest.approx(min(1, 4 * verdict.p))
+
+
+def test_sequential_looks_keep_the_error_rate():
+    """No difference at all, three claims, looks at 3, 5, 10, 20: how often does any claim ever get a direction?"""
+    level, wrong, studies = stats.look_level(3), 0, 1500
+    for data in np.random.default_rng(0).normal(size=(studies, 3, 20)):
+        wrong += any(direction(x[:n], level) for x in data for n in stats.LOOKS)
+    assert wrong / studies <= 0.05 + 0.012
+
+
+def test_sequential_looks_find_a_difference():
+    level = stats.look_level(3)
+    data = 1.5 + np.random.default_rng(0).normal(size=(200, 20))
+    found = [next((n for n in stats.LOOKS if direction(x[:n], level)), 99) for x in data]
+    assert np.mean(np.array(found) <= 20) > 0.99
+    assert np.mean(np.array(found) <= 10) > 0.7, "most before the last look"
+
+
+def direction(x, level):
+    """Whether the verdict on one comparison is a direction."""
+    one_claim = evidence.Evidence((x,), "")
+    return claims.decide(one_claim, stats.directions([x]), level)[0] != "undecided"

@@ -1,0 +1,167 @@
+"""Reports: files and pages from a run store alone, what they must say, and the report card."""
+
+import io
+import re
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+
+import made
+import numpy as np
+import pytest
+from rich.console import Console
+from test_claims import BASE, BEATS, NOISE
+
+from harness import card, report, results, study
+
+
+@pytest.fixture
+def stored(tmp_path):
+    """A study with a claim and a filled store: (study, root)."""
+    loaded = made.load(tmp_path, made.claim(BEATS))
+    made.fill(loaded, tmp_path / "mlruns", lambda row, seed, name: BASE[seed] + 2 * (row == 2) + row * NOISE[seed])
+    return loaded, tmp_path / "mlruns"
+
+
+def test_write_gives_every_file_and_the_same_bytes_again(stored):
+    loaded, root = stored
+    place = report.write(loaded, root)
+    first = {path.name: path.read_bytes() for path in place.iterdir()}
+    assert set(first) == {"table.csv", "table.md", "table.tex", "claims.json", "claims.md", "report.html"}
+    report.write(loaded, root)
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == first
+
+
+def test_no_time_path_or_id_in_a_table(stored):
+    loaded, root = stored
+    place = report.write(loaded, root)
+    for name in ("table.csv", "table.md", "table.tex", "claims.json", "claims.md"):
+        text = (place / name).read_text()
+        assert str(root) not in text
+        assert loaded.runs[0].training_key not in text
+        assert not re.search(r"20\d\d-\d\d-\d\d|\d\d:\d\d:\d\d", text), name
+
+
+class Page(HTMLParser):
+    """Addresses that a page loads by itself, and its text."""
+
+    def __init__(self):
+        super().__init__()
+        self.loaded, self.links, self.words = [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.loaded += [values["src"]] if "src" in values else []
+        self.loaded += [values["href"]] if tag == "link" else []
+        self.links += [values["href"]] if tag == "a" else []
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def page(path):
+    """A parsed page and its text."""
+    parsed = Page()
+    parsed.feed(path.read_text())
+    return parsed, re.sub(r"\s+", " ", "".join(parsed.words))
+
+
+def test_the_page_is_self_contained_and_says_what_it_must(stored):
+    loaded, root = stored
+    place = report.write(loaded, root)
+    parsed, text = page(place / "report.html")
+    assert all(address.startswith("data:") for address in parsed.loaded)
+    assert "A test bed, not evidence about THUMOS14" in text
+    assert "appears on the test bed" in text
+    assert "on synthetic, preset paper, 5 seeds" in text
+    assert "selects snippets (warm-up)" in text
+    for part in ("training.steps", "case.lambda_c", loaded.rows[0].fingerprint, results.digest(), "10 of 10 finished"):
+        assert part in text
+
+
+def test_a_page_escapes_what_a_study_says(tmp_path):
+    loaded = made.load(tmp_path, text=made.HEAD.replace("A study with", "<script>alert(1)</script>"), seeds="1")
+    place = report.write(loaded, tmp_path / "mlruns")
+    assert "<script" not in (place / "report.html").read_text()
+
+
+def test_failed_runs_are_marked_and_the_claim_is_open(tmp_path):
+    loaded, root = made.load(tmp_path, made.claim(BEATS)), tmp_path / "mlruns"
+    made.fill(loaded, root, failed={(2, 1)})
+    text = (report.write(loaded, root) / "table.md").read_text()
+    assert "(4/5)" in text
+    assert "of 15 runs have no result" in text
+    assert "undecided on the test bed" in (root / "reports/made/claims.md").read_text()
+
+
+def test_figures_are_inlined_with_their_captions(stored, monkeypatch):
+    loaded, root = stored
+    picture = report.folder(loaded, root) / "drawn.svg"
+    picture.parent.mkdir(parents=True)
+    picture.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    picture.with_suffix(".json").write_text('{"title": "Drawn", "caption": "of P^A"}')
+    monkeypatch.setattr(report, "figures", lambda *_: ([picture], []))
+    parsed, text = page(report.write(loaded, root) / "report.html")
+    assert [address[:26] for address in parsed.loaded] == ["data:image/svg+xml;base64,"]
+    assert "Drawn of PA" in text
+
+
+def test_reports_of_other_data_presets_and_settings_lie_apart(tmp_path):
+    root = tmp_path / "mlruns"
+    kinds = [{}, {"quick": True}, {"base": "released"}, {"sets": ["case.clusters=4"]}]
+    places = [report.folder(made.load(tmp_path, **kind), root) for kind in kinds]
+    names = [place.relative_to(root / "reports").as_posix() for place in places]
+    assert names == ["made", "made/synthetic-tiny", "made/synthetic-released", "made/case.clusters=4"]
+
+
+def test_show_prints_table_and_verdicts(stored):
+    loaded, root = stored
+    console = Console(width=80, record=True, file=io.StringIO())
+    report.show(loaded, root, console)
+    text = re.sub(r"\s+", " ", console.export_text())
+    assert "appears on the test bed: row 2 beats row 1 on mAP by 2" in text
+    assert "not evidence about THUMOS14" in text
+
+
+def test_a_sequential_study_is_shown_with_the_seeds_it_has(tmp_path):
+    root, options = tmp_path / "mlruns", {"claims": made.claim(BEATS), "seeds": "{at_least: 3, at_most: 10}"}
+    loaded = made.load(tmp_path, **options)
+    made.fill(loaded, root, lambda row, seed, name: 40.0 + np.random.default_rng([row, seed]).normal())
+    assert max(run.seed for run in report.grown(loaded, root).runs) == 2, "not grown: the next look has not been taken"
+    made.fill(study.with_seeds(loaded, {1: 5, 2: 5}), root, lambda row, seed, name: 40.0 + seed % 2 * row)
+    grown = report.grown(loaded, root)
+    assert {row: max(r.seed for r in grown.runs if r.row == row) for row in (1, 2, 3)} == {1: 4, 2: 4, 3: 2}
+    assert any("Sequential" in note for note in report.notes(grown, []))
+
+
+def test_the_report_card_lists_every_study(stored):
+    root = stored[1]
+    path = card.write({"root": root})
+    parsed, text = page(path)
+    assert path == root / "reports/index.html"
+    for name in card.STUDIES.glob("table*.yaml"):
+        title = re.sub(r"[\^_]", "", study.load(name, root=root).title)
+        assert title in text.replace("\u0302", ""), name
+    assert "not run" in text
+    assert "data absent" in text
+    assert all((path.parent / link).exists() for link in parsed.links)
+
+
+def test_the_command_needs_no_torch_and_little_time(stored):
+    loaded, root = stored
+    code = (
+        "import sys; from harness import report; code = report.main(sys.argv[1:]); assert 'torch' not in sys.modules; "
+    )
+    code += "assert 'mlflow' not in sys.modules; sys.exit(code)"
+    command = [sys.executable, "-c", code, str(loaded.path), "--output", str(root)]
+    began = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "report:" in done.stdout
+    assert time.perf_counter() - began < 10, "3 s where nothing else runs"
+
+
+def test_bad_input_is_refused(tmp_path, capsys):
+    assert report.main(["nosuchstudy", "--output", str(tmp_path)]) == 2
+    assert "nosuchstudy" in capsys.readouterr().err

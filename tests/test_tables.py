@@ -1,0 +1,161 @@
+"""Tables: golden small ones in every format, the layouts of the paper, and its symbols."""
+
+import csv
+import io
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import made
+import numpy as np
+import pytest
+from rich.console import Console
+
+from harness import layout, notation, report, study, tables
+
+VALUES = {
+    (1, "mAP"): [38.0, 40.0],
+    (1, "H"): [0.5, 0.7],
+    (2, "mAP"): [39.0, 41.5],
+    (2, "H"): [0.25, np.nan],
+    (3, "mAP"): [np.nan, np.nan],
+    (3, "H"): [np.nan, np.nan],
+}
+CSV = """\
+row,label,metric,paper,mean,std,n,delta,ci_low,ci_high,p
+1,baseline,mAP,38.3,39,1.41421,2,,,,
+1,baseline,H,2.77,0.6,0.141421,2,,,,
+2,SCC,mAP,40.3,40.25,1.76777,2,1.25,-1.92655,4.42655,0.125666
+2,SCC,H,1.25,0.25,,1,-0.25,,,
+3,SCC + CAT,mAP,46.2,,,0,,,,
+3,SCC + CAT,H,,,,0,,,,
+"""
+MARKDOWN = """\
+# A study with P^A & 100 % care
+
+| Row | SCC | CAT | mAP | mAP (paper) | H | H (paper) | n |
+| --: | :-: | :-: | --: | --: | --: | --: | --: |
+| 1 |  |  | 39.0 ± 1.4 | 38.3 | 0.60 ± 0.14 | 2.77 | 2 |
+| 2 | ✓ |  | 40.2 ± 1.8 | 40.3 | 0.25 (1/2) | 1.25 | 2 |
+| 3 | ✓ | ✓ | – | 46.2 | – | – | 0 |
+
+- a note
+"""
+LATEX = r"""% needs \usepackage{booktabs,amssymb,graphicx}
+\begin{table}
+\centering
+\caption{A study with $P^{A}$ \& 100 \% care}
+\begin{tabular}{cccrrrrr}
+\toprule
+ &  &  & \multicolumn{2}{c}{mAP} & \multicolumn{2}{c}{H} &  \\
+\cmidrule(lr){4-5}\cmidrule(lr){6-7}
+Row & SCC & CAT & measured & paper & measured & paper & n \\
+\midrule
+1 &  &  & 39.0 $\pm$ 1.4 & 38.3 & 0.60 $\pm$ 0.14 & 2.77 & 2 \\
+2 & $\checkmark$ &  & 40.2 $\pm$ 1.8 & 40.3 & 0.25 (1/2) & 1.25 & 2 \\
+3 & $\checkmark$ & $\checkmark$ & -- & 46.2 & -- & -- & 0 \\
+\bottomrule
+\end{tabular}
+\par\footnotesize 100 \% of $\hat{P}^{A}$
+\end{table}
+"""
+COMPARISON = """
+title: Others
+base: paper
+seeds: {seeds}
+reported:
+  - {{label: First, venue: "CVPR'16", group: Full, paper: {{"0.5": 19.0, AVG: null}}}}
+  - {{label: Second, venue: "CVPR'20", group: Weak, paper: {{"0.5": 28.8, AVG: 37.0}}}}
+rows:
+  - {{label: CASE, paper: {{"0.5": 37.7, AVG: 46.2}}}}
+columns: {{"0.5": map/0.50, AVG: {{metric: map/avg, selection: best}}}}
+"""
+DOCUMENT = r"\documentclass{article}\usepackage{booktabs,amssymb,graphicx}\begin{document}%s\end{document}"
+
+
+@pytest.fixture
+def two(tmp_path):
+    """The study at two seeds and its cells."""
+    loaded = made.load(tmp_path, seeds="2")
+    return loaded, tables.cells(loaded, made.frame(loaded, VALUES))
+
+
+def test_csv(two):
+    assert tables.write_csv(*two) == CSV
+
+
+def test_markdown(two):
+    assert tables.markdown(*two, ["a note"]) == MARKDOWN
+
+
+def test_latex(two):
+    assert tables.latex(*two, ["100 % of hat P^A"]) == LATEX
+
+
+def test_terminal_shows_measured_beside_published(two):
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(tables.terminal(*two))
+    text = console.export_text()
+    assert re.search(r"1\s+39\.0 ± 1\.4\s+38\.3\s+0\.60 ± 0\.14\s+2\.77\s+2", text)
+    assert re.search(r"3\s+✓\s+✓\s+–\s+46\.2\s+–\s+–\s+0", text)
+
+
+def test_comparison_has_the_papers_layout(tmp_path):
+    loaded = made.load(tmp_path, text=COMPARISON, seeds="2")
+    cells = tables.cells(loaded, made.frame(loaded, {(1, "0.5"): [30, 32], (1, "AVG"): [40, 41]}))
+    shown = layout.layout(loaded, cells)
+    assert [head.name for head in shown.heads] == ["", "Row", "Method", "", "0.5", "AVG (test-selected)", "n"]
+    assert [line.cells for line in shown.lines] == [
+        ("Full", "", "First", "CVPR'16", "19.0", "–", ""),
+        ("Weak", "", "Second", "CVPR'20", "28.8", "37.0", ""),
+        ("Ours", "", "CASE", "published", "37.7", "46.2", ""),
+        ("", "1", "CASE", "measured", "31.0 ± 1.4", "40.5 ± 0.71", "2"),
+    ]
+    lines = list(csv.DictReader(io.StringIO(tables.write_csv(loaded, cells))))
+    assert [line["label"] for line in lines] == ["First", "First", "Second", "Second", "CASE", "CASE"]
+    assert {line["metric"] for line in lines} == {"0.5", "AVG (test-selected)"}
+    assert all(line["mean"] == "" for line in lines[:4]), "reported rows are never measured"
+    assert tables.latex(loaded, cells, []).count(r"\midrule") == 3
+
+
+def test_every_study_of_the_project_has_a_table(tmp_path):
+    """Before anything has run, measured cells are dashes and published ones stand."""
+    for path in sorted(Path(study.__file__).parent.parent.glob("studies/*.yaml")):
+        loaded = study.load(path, root=tmp_path)
+        cells = tables.cells(loaded, made.frame(loaded, {}))
+        shown = layout.layout(loaded, cells)
+        assert {len(line.cells) for line in shown.lines} == {len(shown.heads)}, path.name
+        assert all(cell.text == "–" for cell in cells)
+        latex = tables.latex(loaded, cells, report.notes(loaded, []))
+        assert latex.isascii(), path.name
+        assert latex.count("{") == latex.count("}")
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(tmp_path):
+    parts = []
+    for path in sorted(Path(study.__file__).parent.parent.glob("studies/table*.yaml")):
+        loaded = study.load(path, root=tmp_path)
+        cells = tables.cells(loaded, made.frame(loaded, {}))
+        parts.append(tables.latex(loaded, cells, report.notes(loaded, [])) + r"\clearpage")
+    (tmp_path / "all.tex").write_text(DOCUMENT % "\n".join(parts))
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+@pytest.mark.parametrize(
+    ("text", "html", "latex"),
+    [
+        ("hat P^A", "<i>P\u0302</i><sup>A</sup>", r"$\hat{P}^{A}$"),
+        ("H(mean P^C)", "H(mean <i>P</i><sup>C</sup>)", r"H(mean $P^{C}$)"),
+        ("beta^R = [0.5, 0.5]", "<i>β</i><sup>R</sup> = [0.5, 0.5]", r"$\beta^{R}$ = [0.5, 0.5]"),
+        ("case.lambda_c = 0", "case.lambda_c = 0", r"case.lambda\_c = 0"),
+        ("a < b & 5 %", "a &lt; b &amp; 5 %", r"a $<$ b \& 5 \%"),
+        ("Hölder ± ✓", "Hölder ± ✓", r"Holder $\pm$ $\checkmark$"),
+    ],
+)
+def test_notation(text, html, latex):
+    assert notation.html(text) == html
+    assert notation.latex(text) == latex
