@@ -23,7 +23,7 @@ from harness.study import QUICK_SEEDS, Study
 
 MEASURED = ("seconds", "memory_gb")  # of a training; they differ from call to call
 WEAK = ("video_map", *MEASURED, "entropy/P_C", "entropy/mean_P_C", "entropy/Q_C", "entropy/Q_R")  # from video labels
-QUICK = {"trials": 6, "batch": 3, "test_seeds": QUICK_SEEDS}
+QUICK = {"trials": 6, "batch": 6, "test_seeds": QUICK_SEEDS}
 FIXED = ("source.", "metrics.", "case.baseline")  # what is measured, and on what, is not tuned
 CONSTRAINT = re.compile(r"\s*([\w./:]+)\s*(<=?|>=?)\s*([-+.\deE]+)\s*")
 

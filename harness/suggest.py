@@ -5,7 +5,7 @@ the sampler is made anew from (seed, trial number) before each ask. What was tol
 A search that was cut off reads the journal, asks its last batch again and gets the same trials: a resumed search equals
 an uninterrupted one, and the number of workers has no part in it.
 
-What is pruned: between seeds, never inside a training. A trial that does badly on its first seeds ("median": its mean so
+What is pruned: between seeds, never inside a training. A trial that does badly on its first seeds ("median": mean so
 far against other trials' at that seed; "wilcoxon": a paired test against the best trial, from 4 seeds on) gets no
 further seeds. Pruners, like samplers, see finished batches only, and searches with several objectives prune nothing.
 """

@@ -59,7 +59,11 @@ class Trained:
 
     def run(self, settings: Mapping[int, Settings], seeds: Sequence[int]) -> dict[tuple[int, int], Measured]:
         """Settings by number under seeds, finished ones taken from the store."""
-        runs = [run_of(self.task.study, n, s, seed, self.root) for n, s in settings.items() for seed in seeds]
+        return self.all([(number, own, seed) for number, own in settings.items() for seed in seeds])
+
+    def all(self, wanted: Sequence[tuple[int, Settings, int]]) -> dict[tuple[int, int], Measured]:
+        """(number, settings, seed) -> what was measured, by number and seed."""
+        runs = [run_of(self.task.study, number, own, seed, self.root) for number, own, seed in wanted]
         found = plan([replace(self.task.study, runs=runs)], self.root)
         todo = [replace(job, label=job.label.replace(" row ", " trial ")) for job in found.todo]
         self.trainings += found.trainings
