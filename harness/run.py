@@ -104,7 +104,10 @@ def load(arguments: argparse.Namespace) -> tuple[list["Study"], list[str]]:
     options = {name: getattr(arguments, name) for name in ("base", "data", "quick", "seeds")}
     for name in arguments.study:
         try:
-            studies.append(study.load(name, **options, sets=arguments.set, root=root))
+            found = study.load(name, **options, sets=arguments.set, root=root)
+            if found.space or found.search:
+                errors.append(f"{found.path}: a search: python -m harness.search {name}")
+            studies.append(found)
         except ConfigError as error:
             errors += error.errors
     return studies, list(dict.fromkeys(errors))

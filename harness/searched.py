@@ -16,7 +16,7 @@ STATES = {TrialState.COMPLETE: "complete", TrialState.PRUNED: "pruned", TrialSta
 
 
 def feasible(trial: FrozenTrial) -> bool:
-    return all(value <= 0 for value in trial.user_attrs.get("violations", []))
+    return all(value <= 0 for value in trial.constraints.values())
 
 
 def winner(task: Task, study: optuna.Study) -> FrozenTrial | None:

@@ -80,7 +80,7 @@ def axis(found: BaseDistribution, points: int) -> Iterator[Any]:
     assert isinstance(found, FloatDistribution | IntDistribution)
     if found.step is not None and (isinstance(found, FloatDistribution) or found.step > 1):
         number = int((found.high - found.low) / found.step + 1e-9) + 1
-        return (found.low + i * found.step for i in range(number))
+        return (min(found.high, round(found.low + i * found.step, 12)) for i in range(number))
     spaced = np.geomspace if found.log else np.linspace
     values = spaced(found.low, found.high, points).tolist()
     return iter(dict.fromkeys(round(v) for v in values) if isinstance(found, IntDistribution) else values)
@@ -90,11 +90,10 @@ def sampler(task: Task, number: int, combinations: Sequence[Mapping[str, Any]]) 
     """The sampler of one trial, seeded by the search's seed and the trial's number."""
     seed = int(np.random.SeedSequence([task.rules.seed, number]).generate_state(1)[0])
     kind, startup = task.rules.sampler, task.rules.startup
-    bound: Any = {"constraints_func": lambda trial: trial.user_attrs["violations"]} if task.constraints else {}
     if kind == "tpe":
-        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup, **bound)
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
     if kind == "gp":
-        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup, **bound)
+        return optuna.samplers.GPSampler(seed=seed, n_startup_trials=startup)
     drawn = optuna.samplers.RandomSampler(seed=seed)
     return optuna.samplers.PartialFixedSampler(dict(combinations[number]), drawn) if kind == "grid" else drawn
 
@@ -199,8 +198,8 @@ def tell(task: Task, view: optuna.Study, outcome: Outcome) -> None:
     reasons = [measured.reason for measured in outcome.seeds if measured.reason]
     if outcome.state == TrialState.FAIL:
         trial.set_user_attr("reason", reasons[0] if reasons else "a metric is not finite")
-    if task.constraints:
-        trial.set_user_attr("violations", [violation(c, outcome.seeds) for c in task.constraints])
+    for constraint in task.constraints:
+        trial.set_constraint(constraint.text, violation(constraint, outcome.seeds))
     if outcome.state != TrialState.COMPLETE:
         view.tell(trial, state=outcome.state)
         return
@@ -217,6 +216,8 @@ def repeat(view: optuna.Study, trial: optuna.Trial, ended: FrozenTrial) -> None:
     """Tell in memory what the journal says of a trial of a batch that was cut off."""
     for name, value in ended.user_attrs.items():
         trial.set_user_attr(name, value)
+    for name, value in ended.constraints.items():
+        trial.set_constraint(name, value)
     for step, value in ended.intermediate_values.items():
         trial.report(value, step)
     complete = ended.state == TrialState.COMPLETE
