@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.run import interrupt, positive, terminal
+from harness.run import commit, interrupt, positive, terminal
 
 if TYPE_CHECKING:
     from harness.findings import Findings
@@ -172,10 +172,8 @@ def mirror(found: "Findings", root: Path, place: Path, say: "Say") -> None:
     """Mirror to MLflow; trouble there is told and costs no result."""
     from harness import track
 
-    if not hasattr(track, "mirror_search"):
-        return
     try:
-        say(track.mirror_search(found, root, place))
+        say(track.mirror_search(found, root, place, commit()))
     except Exception as error:
         print(f"MLflow could not be brought up to date: {type(error).__name__}: {error}", file=sys.stderr)
 

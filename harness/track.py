@@ -25,6 +25,7 @@ from harness import keys, results, series
 if TYPE_CHECKING:
     from mlflow.entities import Run as Tracked
 
+    from harness.findings import Findings
     from harness.study import Row, Run, Study
 
 BATCH = 1000  # metrics MLflow takes at once
@@ -90,6 +91,17 @@ def mirror(
             tracked.report(report)
     results.write_json(stamp, state(study, root, report))
     return f"MLflow: {new} new runs in experiment '{tracked.name}'"
+
+
+def mirror_search(found: "Findings", root: Path, report: Path, commit: str = "unknown") -> str:
+    """A run per search (report, figures, best.yaml) with a child per trial; a metric's step in a child is the seed."""
+    quiet()
+    with FileLock(root / "mlflow.lock"):
+        if "MLFLOW_TRACKING_URI" not in os.environ:
+            create(root)
+        tracked = Mirror(found.task.study, root, commit)
+        new = tracked.search(found, report)
+    return f"MLflow: {new} new trials in experiment '{tracked.name}'"
 
 
 def state(study: "Study", root: Path, report: Path | None) -> dict[str, str]:
@@ -218,6 +230,34 @@ class Mirror:
         if (table := report / "table.md").exists():
             self.client.set_tag(run_id, "mlflow.note.content", table.read_text()[:5000])
         self.client.set_terminated(run_id)
+
+    def search(self, found: "Findings", report: Path) -> int:
+        """Mirror a search and its trials; returns how many trials are new."""
+        task, new = found.task, 0
+        name = f"search {task.digest()}"
+        run = self.known.get(name) or self._open(name, name, {"kind": "search", "supervision": task.temporal})
+        parent = run.info.run_id
+        for line in found.trials:
+            identity = f"{name} trial {line['trial']}"
+            if identity in self.known:
+                continue
+            tags = {"kind": "trial", "state": line["state"], "mlflow.parentRunId": parent}
+            child = self._open(identity, f"trial {line['trial']}", tags).info.run_id
+            self._params(child, {path: line[path] for path in task.space})
+            means = points_of({series.legal(metric): line.get(metric, math.nan) for metric in task.metrics})
+            seeds = [
+                (metric, seed, line.get(f"{metric} seed {seed}", math.nan))
+                for metric in task.metrics
+                for seed in task.seeds
+            ]
+            self._log(child, [*means, *((f"seed/{series.legal(m)}", value, seed) for m, seed, value in seeds)])
+            self.client.set_terminated(child, "FAILED" if line["state"] == "failed" else "FINISHED")
+            new += 1
+        for path in series.files(report):
+            self.client.log_artifact(parent, str(path))
+        self.client.set_tag(parent, "mlflow.note.content", (report / "report.md").read_text()[:5000])
+        self.client.set_terminated(parent)
+        return new
 
     def _params(self, run_id: str, values: Mapping[str, Any]) -> None:
         from mlflow.entities import Param
