@@ -76,9 +76,14 @@ def figures(task: Task, study: optuna.Study, place: Path) -> tuple[list[Path], l
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullFormatter
     from optuna.visualization import matplotlib as draw
 
-    first: Any = {"target": lambda trial: trial.values[0], "target_name": task.metrics[0]}
+    first: Any = {"target_name": task.metrics[0]}
+    if (
+        len(task.objectives) > 1
+    ):  # a target hides the direction from Optuna: where there is one objective, it is the default
+        first["target"] = lambda trial: trial.values[0]
     kinds: dict[str, Callable[[], Any]] = {
         "history": lambda: draw.plot_optimization_history(study, **first),
         "slice": lambda: draw.plot_slice(study, **first),
@@ -92,9 +97,14 @@ def figures(task: Task, study: optuna.Study, place: Path) -> tuple[list[Path], l
     drawn, said = [], []
     for name, make in kinds.items():
         try:
-            axes = np.ravel(make())[0]
-            figure = axes.figure
-            figure.set_size_inches(max(9, 3.2 * len(task.space)) if name == "slice" else 9, 4.5)
+            figure = np.ravel(make())[0].figure
+            figure.set_size_inches(max(9, (2.6 if name == "slice" else 1.5) * len(task.space)), 4.8)
+            for axes in figure.axes:
+                if axes.get_xscale() == "log":
+                    axes.xaxis.set_minor_formatter(NullFormatter())
+                if name == "parallel":
+                    axes.grid(visible=False)
+                    axes.yaxis.set_minor_formatter(NullFormatter())
             figure.savefig(place / f"{name}.png", dpi=110, bbox_inches="tight", metadata={"Software": None})
             drawn.append(place / f"{name}.png")
         except (ValueError, RuntimeError, IndexError, TypeError) as error:  # too few trials, mostly
