@@ -48,6 +48,7 @@ class Verdict:
     status: str
     words: str
     reason: str
+    unit: str  # what follows delta: nothing for a difference, " to the bound" for a level
     delta: float  # of the weakest comparison, with its interval (at ``level``) and effect size
     low: float
     high: float
@@ -131,6 +132,7 @@ def verdict(study: "Study", i: int, evidence: Evidence, ends: tuple[float, float
         status=status,
         words=words,
         reason=reason,
+        unit=evidence.unit,
         delta=worst.delta,
         low=worst.low,
         high=worst.high,
@@ -197,12 +199,19 @@ def evidence_text(v: Verdict) -> str:
     """'+2.3 [0.4, 4.2], d 1.9, p 0.01 (0.04 after Holm over 8), n 5; claimed 2.3 inside the interval'."""
     if not isfinite(v.delta):
         return v.reason
-    parts = [f"{v.delta:+z.2f}" + (f" [{v.low:z.2f}, {v.high:z.2f}]" if isfinite(v.low) else "")]
+    digits = stats.decimals((v.high - v.low) / 2)
+    interval = f" [{v.low:z.{digits}f}, {v.high:z.{digits}f}]" if isfinite(v.low) else ""
+    parts = [f"{v.delta:+z.{digits}f}{interval}{v.unit}"]
     parts += [f"d {v.effect:z.1f}"] if isfinite(v.effect) else []
     parts += [f"p {v.p:.2g} ({v.p_adjusted:.2g} after {v.correction})"] if isfinite(v.p) else []
     text = ", ".join([*parts, f"n {v.n}"])
     text += f"; claimed {v.claimed:g} {v.size}" if v.size else ""
     return text + (f"; {v.reason}" if v.reason else "")
+
+
+def words_of(verdicts: Sequence[Verdict]) -> dict[str, str]:
+    """How each status is said where these verdicts hold."""
+    return {v.status: v.words for v in verdicts}
 
 
 def markdown(verdicts: Sequence[Verdict]) -> str:

@@ -30,6 +30,7 @@ class Evidence:
     differences: tuple[np.ndarray, ...]
     asserted: str
     margin: float | None = None
+    unit: str = ""  # what follows a difference in text
     missing: str = ""  # why nothing can be said, e.g. a failed seed
 
 
@@ -39,6 +40,7 @@ class Built(NamedTuple):
     differences: list[np.ndarray]
     asserted: str
     margin: float | None = None
+    unit: str = ""
 
 
 def collect(study: "Study", claim: Claim, found: Values, root: Path) -> Evidence:
@@ -48,7 +50,7 @@ def collect(study: "Study", claim: Claim, found: Values, root: Path) -> Evidence
     missing = study.missing or gaps(study, claim, found, root)
     if not missing and any(len(x) == 0 for x in built.differences):
         missing = "nothing measured"
-    return Evidence(tuple(built.differences), built.asserted, built.margin, missing)
+    return Evidence(tuple(built.differences), built.asserted, built.margin, built.unit, missing)
 
 
 def gaps(study: "Study", claim: Claim, found: Values, root: Path) -> str:
@@ -113,7 +115,8 @@ def level(sign: int, key: str) -> Any:
     def build(study: "Study", claim: Claim, found: Values, root: Path) -> Built:
         row, on, value, share = claim["row"], claim["on"], float(claim[key]), float(claim["by_share"])
         at = np.array(list(at_share(study, row, on, share, root)), float)
-        return Built([sign * (at - value)], f"row {row}: {on} is {key} {value:g} at {share:.0%} of training")
+        asserted = f"row {row}: {on} is {key} {value:g} at {share:.0%} of training"
+        return Built([sign * (at - value)], asserted, unit=" to the bound")
 
     return build
 

@@ -37,7 +37,7 @@ class Cell:
         s = self.summary
         if not s.n:
             return DASH
-        digits = self.digits + (s.std < 1 and self.digits == 1)
+        digits = stats.decimals(s.std, self.digits, 3)
         spread = f" ± {s.std:.{digits}f}" if isfinite(s.std) else ""
         return f"{s.mean:.{self.digits}f}{spread}" + (f" ({s.n}/{s.asked})" if s.n < s.asked else "")
 

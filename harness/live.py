@@ -12,9 +12,10 @@ from harness.pool import Event
 from harness.results import Progress
 
 if TYPE_CHECKING:
-    from harness.study import Run, Study
     from rich.console import Console, Group, RenderableType
     from rich.table import Table
+
+    from harness.study import Run, Study
 
 HEADLINE = "map/avg"  # the number shown while jobs run
 ROWS = 40  # table rows shown at most; of many studies, those with work to do

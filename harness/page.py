@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, PackageLoader
 from markupsafe import Markup
 
-from harness import claims, keys, layout, notation, presets, provenance, results, tables
+from harness import claims, keys, layout, notation, presets, provenance, results, stats, tables
 from harness.config import ConfigError
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ def environment() -> Environment:
     out.filters["evidence"] = claims.evidence_text
     out.filters["symbols"] = lambda text: Markup(notation.html(text))  # escapes before it marks up
     out.filters["inline"] = inline
+    out.filters["decimals"] = stats.decimals
     out.filters["whisker"] = whisker
     return out
 
@@ -93,6 +94,7 @@ def report(
             groups=tables.groups(shown.heads),
             verdicts=verdicts,
             counts=claims.counts(verdicts),
+            words=claims.words_of(verdicts),
             scope=claims.scope(study, [row.number for row in study.rows]),
             synthetic=claims.synthetic(study),
             notes=notes,
@@ -129,9 +131,7 @@ def base_values(base: str) -> dict[str, str]:
 def front(cards: Sequence[Mapping[str, Any]], scope: str, others: Sequence[Mapping[str, Any]]) -> str:
     """The report card: all studies, their claims and how many hold; ``others``: reports of other data or presets."""
     total = {status: sum(card["counts"][status] for card in cards) for status in claims.STATUSES}
-    words = dict.fromkeys(claims.STATUSES, "")
-    for verdict in (v for card in cards for v in card["verdicts"]):
-        words[verdict.status] = verdict.words
+    words = claims.words_of([verdict for card in cards for verdict in card["verdicts"]])
     bed = any(card["done"] and claims.synthetic(card["study"]) for card in cards)
     page = environment().get_template("index.html")
     return page.render(cards=cards, total=total, words=words, scope=scope, others=others, synthetic=bed)

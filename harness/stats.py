@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import floor, isfinite, log10, nan, sqrt
 
 import numpy as np
 from scipy import special, stats
@@ -44,6 +44,13 @@ def summary(values: Sequence[float]) -> Summary:
     good = x[np.isfinite(x)]
     mean = float(good.mean()) if good.size else nan
     return Summary(mean, float(good.std(ddof=1)) if good.size > 1 else nan, good.size, x.size)
+
+
+def decimals(uncertainty: float, least: int = 2, most: int = 4) -> int:
+    """Digits behind the point that show two significant digits of an uncertainty, from ``least`` to ``most``."""
+    if not isfinite(uncertainty) or uncertainty <= 0:
+        return least
+    return min(most, max(least, 1 - floor(log10(uncertainty))))
 
 
 def pairs(ours: Mapping[int, float], theirs: Mapping[int, float]) -> np.ndarray:
