@@ -79,13 +79,18 @@ def steps(state: State, train: data.Split, training: Training, streams: Streams)
             float(number <= training.warm_up),
             streams.dropout,
         )
-        state.case.project_()
-        step = state.case.step(state.Q_R, batch)
-        state.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(step.loss)
-        state.optimizer.step()
-        state.Q_R = step.Q_R
-        yield number, step
+        yield number, update(state, batch)
+
+
+def update(state: State, batch: Batch) -> Step:
+    """One optimiser step (Eq. 16); gradients stay readable until the next."""
+    state.case.project_()
+    step = state.case.step(state.Q_R, batch)
+    state.optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(step.loss)
+    state.optimizer.step()
+    state.Q_R = step.Q_R
+    return step
 
 
 @torch.no_grad()
