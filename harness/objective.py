@@ -112,8 +112,9 @@ class Task:
         rules = self.rules.model_dump(exclude={"trials", "test_seeds"})
         objectives = [objective.model_dump() for objective in self.objectives]
         content = [keys.flat(held_out(self.default)), self.study.rows[0].fingerprint, objectives, rules]
+        code = results.digest(self.default.case.baseline)
         space = {path: keys.plain(spec) for path, spec in self.space.items()}
-        return keys.digest([*content, space, [c.text for c in self.constraints], results.digest()])
+        return keys.digest([*content, space, [c.text for c in self.constraints], code])
 
 
 def held_out(settings: Settings) -> Settings:

@@ -55,7 +55,7 @@ def plan(studies: Sequence["Study"], root: Path, accept_stale: bool = False) -> 
     nan: list[str] = []
     for job in jobs(studies, root):
         record = results.read_training(root, job.training_key) or {}
-        if record.get("digest", results.digest()) != results.digest():
+        if record and record["digest"] != results.digest(job.settings.case.baseline):
             stale.append(job.training_key)
         rest = remaining(job, record, accept_stale)
         (done if rest is None else todo).append(rest or job)
@@ -67,8 +67,10 @@ def plan(studies: Sequence["Study"], root: Path, accept_stale: bool = False) -> 
 def remaining(job: Job, record: dict[str, Any], accept_stale: bool) -> Job | None:
     """What is left of ``job``: all of it, a re-scoring of the finished training, or nothing (None)."""
 
+    own = results.digest(job.settings.case.baseline)
+
     def current(found: dict[str, Any] | None) -> bool:
-        return found is not None and (accept_stale or found["digest"] == results.digest())
+        return found is not None and (accept_stale or found["digest"] == own)
 
     if record.get("status") not in {"ok", "nan"} or not current(record):
         return job

@@ -37,7 +37,7 @@ def facts(study: "Study", root: Path) -> dict[str, str]:
     return {
         "commit": git("describe", "--always", "--dirty", "--abbrev=12") or "unknown",
         "source digest of the results": listed({record["digest"] for record in done}) or "no results",
-        "source digest now": results.digest(),
+        "source digest now": listed({results.digest(row.settings.case.baseline) for row in study.rows}),
         "trained with": "torch " + (listed({str(record.get("torch")) for record in done}) or "(no results)"),
         "rendered with": f"Python {platform.python_version()}, " + ", ".join(f"{n} {version(n)}" for n in LIBRARIES),
         "machine": machine(),

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 
     from harness.study import Run, Study
 
-SOURCES = (  # what determines a result, beside its settings
-    "model/**/*.py",
+SOURCES = (  # what determines a result, beside its settings and its baseline's own file
+    "model/*.py",
     "harness/data/**/*.py",
     "harness/train.py",
     "harness/score.py",
@@ -101,7 +102,7 @@ def write_training(
     record: Mapping[str, Any],
     arrays: Mapping[str, Mapping[str, np.ndarray]],
     files: Mapping[str, Callable[[Path], None]],
-    settings: Settings | None = None,
+    settings: Settings,
 ) -> None:
     """Store a training that ended. ``arrays["curves"]`` becomes curves.npz; ``files`` maps a name to its writer.
 
@@ -118,10 +119,11 @@ def write_training(
     write_json(folder / "training.json", stamped(key, record, settings))
 
 
-def stamped(key: str, record: Mapping[str, Any], settings: Settings | None) -> dict[str, Any]:
+def stamped(key: str, record: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """``record`` with what every stored record says: key, source digest, time (UTC) and settings."""
-    stamp = {"key": key, "digest": digest(), "finished": datetime.now(UTC).isoformat(timespec="seconds")}
-    return {**record, **stamp} | ({} if settings is None else {"settings": flat(settings)})
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    own = digest(settings.case.baseline)
+    return {**record, "key": key, "digest": own, "finished": finished, "settings": flat(settings)}
 
 
 def write_result(
@@ -130,7 +132,7 @@ def write_result(
     scoring_key: str,
     result: Mapping[str, Any],
     predictions: Mapping[str, Any],
-    settings: Settings | None = None,
+    settings: Settings,
 ) -> None:
     """Store one scoring: predictions.json (ActivityNet format) and then result.json."""
     folder = scoring_folder(root, training_key, scoring_key)
@@ -194,13 +196,25 @@ def read_curves(root: Path, key: str) -> dict[str, np.ndarray]:
 
 
 @cache
-def digest() -> str:
-    """16 hex digits over the code (no comments, docstrings or layout) of every file of ``SOURCES``."""
+def digest(baseline: str) -> str:
+    """16 hex digits over the code (no comments, docstrings or layout) that runs a baseline.
+
+    Every file of ``SOURCES``, but for the declarations of settings, whose values are in the key; and the baseline's
+    file. So a new baseline leaves the results of the others fresh.
+    """
     base = Path(__file__).resolve().parent.parent
+    paths = {path for name in SOURCES for path in base.glob(name)} - {base / "model" / "settings.py"}
     total = hashlib.sha256()
-    for path in sorted(path for name in SOURCES for path in base.glob(name)):
+    for path in sorted(paths | own_files(base / "model" / "baselines", baseline)):
         total.update(f"{path.relative_to(base).as_posix()}\n{code(path.read_text())}\n".encode())
     return total.hexdigest()[:16]
+
+
+def own_files(folder: Path, baseline: str) -> set[Path]:
+    """A baseline's file, and those of the baselines that it builds on."""
+    path = folder / f"{baseline}.py"
+    others = re.findall(r"^from model\.baselines\.(\w+) import", path.read_text(), re.MULTILINE)
+    return {path}.union(*(own_files(folder, other) for other in others))
 
 
 def code(source: str) -> str:
@@ -225,7 +239,7 @@ def status(root: Path, run: "Run") -> str:
     result = read_result(root, run.training_key, run.scoring_key)
     if result is None:
         return "missing"
-    return "ok" if training["digest"] == result["digest"] == digest() else "stale"
+    return "ok" if training["digest"] == result["digest"] == digest(run.settings.case.baseline) else "stale"
 
 
 def frame(study: "Study", root: Path = Path("mlruns")) -> "pd.DataFrame":
