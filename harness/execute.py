@@ -30,7 +30,7 @@ REPRODUCIBLE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # what deterministic matr
 
 def work(job: Job, tell: Tell) -> str:
     """Train or re-score ``job`` in this process, its output going to its log. Returns why it failed, or ""."""
-    results.digest(job.settings.case.baseline)  # of the sources as they are when this process imports them; it is kept for all its jobs
+    results.digest(job.settings.case.baseline)  # of the sources as this process imports them; kept for all its jobs
     with logged(results.training_folder(job.root, job.training_key) / "log.txt", append=job.rescore):
         began = time.perf_counter()
         print(f"{'score' if job.rescore else 'train'} {job.label} ({job.training_key})", flush=True)

@@ -76,7 +76,8 @@ def test_the_page_is_self_contained_and_says_what_it_must(stored):
     assert "appears on the test bed" in text
     assert "on synthetic, preset paper, 5 seeds" in text
     assert "selects snippets (warm-up)" in text
-    for part in ("training.steps", "case.lambda_c", loaded.rows[0].fingerprint, results.digest("proposed"), "10 of 10 finished"):
+    digests = (loaded.rows[0].fingerprint, results.digest("proposed"))
+    for part in ("training.steps", "case.lambda_c", *digests, "10 of 10 finished"):
         assert part in text
 
 
