@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+LEGEND = 4  # entries that fit among the curves
+
 
 def metric(context: Context, row: int, column: Any) -> dict[int, float]:
     """seed -> value of a column in a row."""
@@ -66,10 +68,11 @@ def _curve(axes: "Axes", context: Context, column: Any) -> None:
 
 
 def effects(context: Context) -> "tuple[Figure, str] | None":
-    """Difference of each row to its reference row, with its 95 % paired interval, for the first column."""
+    """Difference of each row to its reference row, with its 95 % paired interval, in the column of the first claim."""
     import matplotlib.pyplot as plt
 
-    column = context.study.columns[0]
+    named = [claim.get("on") for claim in context.study.claims[:1]]
+    column = next((c for c in context.study.columns if c.name in named), context.study.columns[0])
     rows = [row for row in context.study.rows if row.reference != row.number]
     found = [
         stats.difference(stats.pairs(metric(context, r.number, column), metric(context, r.reference, column)))
@@ -114,7 +117,8 @@ def reliability(context: Context) -> "tuple[Figure, str] | None":
         plt.close(figure)
         return None
     axes.set(xlabel="tIoU", ylabel="mAP (%)", ylim=(0, None))
-    axes.legend(frameon=False)
+    many = len(axes.get_legend_handles_labels()[0]) > LEGEND
+    axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if many else {}))
     return figure, "Mean and sample standard deviation over seeds."
 
 
