@@ -1,32 +1,39 @@
-"""ASL, BaS-Net and WUM against their released code, number by number (../shared/reference, README.md there).
+"""ASL, BaS-Net and WUM against their released code, step by step (../shared/reference, README.md there).
 
-Training: float64 1e-9 at steps 1 and 2, 1e-7 at step 20; float32 1e-5 / 1e-4. Inference: proposals to 1e-8.
+float64: 1e-9 at steps 1 and 2, 1e-7 later. float32: 1e-5 and 1e-4; there selected snippets are compared by their
+values, else as sets. What runs is ``harness.train.update`` without a head. What is compared is what that step computed
+itself: functions that it calls are watched. Only ASL's attention losses are taken apart: the step has their mean, each
+stream's is computed again by the same function and their mean is compared with the step's.
 """
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from reference import arrays, files, kind, parametrize
+from test_parity_baselines_inference import Pair, check, off
+from torch import Tensor
 
-from harness.localize import detect, propose, searched
-from harness.settings import Localization
-from model.baselines import load
-from model.inference import Group, Inference
-from model.mil import foreground_labels, highest
+from harness.data import Dataset, Split
+from harness.settings import Settings
+from harness.train import State, Streams, start, update
+from model import mil
+from model.baselines import proposed, wum
+from model.case import Step
 from model.settings import OPTIONS, AslOptions, BasnetOptions, WumOptions
-from model.streams import Batch, Shape, Snippets
+from model.streams import Batch, Snippets
 
 STREAMS = ("rgb", "flow")
-METHODS = ("asl", "basnet", "wum")
-TRAININGS = (
-    "asl_default_f64", "asl_default_f32", "asl_lr1e-3_f64", "basnet_default_f64", "basnet_default_f32",
-    "basnet_alpha0p1_lr1e-3_f64", "wum_default_f64", "wum_default_f32", "wum_margin1p7_lr1e-3_f64",
-)  # fmt: skip
 MODULES = {  # recorded module -> ours; "{}": one per stream
     "asl": {
         "video_encoder": "video_encoder", "action_classifier": "action_classifier",
@@ -38,231 +45,251 @@ MODULES = {  # recorded module -> ours; "{}": one per stream
     },
     "wum": {"embed.conv": "encoder", "classifier": "classifier"},
 }  # fmt: skip
+WIDTHS = {  # hyper-parameter -> the layer that has as many outputs
+    "asl": {"H": "video_encoder"}, "basnet": {"H_filter": "filter.conv1", "H_cas": "cas.conv1"},
+    "wum": {"H": "embed.conv"},
+}  # fmt: skip
+READ = {  # hyper-parameters beside sizes
+    "asl": {"q", "topk"}, "basnet": {"alpha", "k"},
+    "wum": {"alpha", "beta", "margin", "r_act", "r_bkg", "k_act", "k_bkg"},
+}  # fmt: skip
+WATCHED: Mapping[str, tuple[tuple[ModuleType, str], ...]] = {  # functions that a step calls
+    "asl": ((proposed, "calibrate"), (proposed, "pool")), "basnet": ((mil, "pool"),),
+    "wum": ((mil, "pool"), (wum, "_taken")),
+}  # fmt: skip
+SELECTED = {  # recorded indices -> the sequence by which they were selected, and its axis of time
+    "topk_indices": ("combined_cas", -2), "topk_indices_base": ("cas_base", -2), "topk_indices_supp": ("cas_supp", -2),
+    "idx_act_by_magnitude": ("magnitudes", -1), "idx_bkg_by_magnitude": ("magnitudes", -1),
+}  # fmt: skip
+Calls = Mapping[str, list[tuple[tuple, Any]]]  # of a watched function: arguments and what it returned
 
 
-def options(method: str, hyper: Mapping) -> AslOptions | BasnetOptions | WumOptions:
-    """The recorded hyper-parameters; everything else is the default of that baseline's Options."""
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    found = files(metafunc.config, *(f"training/{method}" for method in MODULES))
+    parametrize(metafunc, "training", found, [p.stem for p in found])
+    steps = [(p, step) for p in found for step in range(1, count(arrays(p)) + 1)]
+    parametrize(metafunc, "at", steps, [f"{p.stem}-step{step}" for p, step in steps])
+
+
+def count(z: Mapping[str, np.ndarray]) -> int:
+    """Number of steps of a recorded training."""
+    return len(z["trajectory/total"])
+
+
+def hyper(method: str, z: Mapping[str, np.ndarray]) -> dict:
+    """Recorded hyper-parameters; those that repeat a size agree with the arrays, and none is unknown."""
+    h = json.loads(str(z["hyper"]))
+    NB, B, T, width = z["features"].shape
+    sizes = {"NB": NB, "B": B, "T": T, "D": width // 2, "C": z["labels"].shape[-1], "steps": count(z)}
+    sizes |= {name: len(z[f"init/{layer}.weight"]) for name, layer in WIDTHS[method].items()}
+    known = sizes | {"dropout": 0, "leaky_slope": 0.01}
+    left = set(h) - set(known) - READ[method] - {"lr", "weight_decay", "dtype", "seed"}
+    assert not left, f"hyper: not understood: {sorted(left)}"
+    assert {name: h[name] for name in known if name in h} == {name: known[name] for name in known if name in h}
+    return sizes | h
+
+
+def ratio(T: int, k: int) -> int:
+    """The product's r of T // r selected snippets, of which k are recorded."""
+    assert T // (T // k) == k, f"no share of {T} snippets is {k}"
+    return T // k
+
+
+def released(method: str, h: Mapping) -> Settings:
+    """The baseline alone with the recorded hyper-parameters; what they do not say is its default."""
+    o, T = OPTIONS[method](), h["T"]
     if method == "asl":
-        return AslOptions(gamma=hyper["q"], topk=hyper["T"] // hyper["topk"])
-    if method == "basnet":
-        assert hyper["leaky_slope"] == 0.01
-        return BasnetOptions(
-            alpha=hyper["alpha"], topk=hyper["T"] // hyper["k"], channels=hyper["H_cas"], for_snippets=0
-        )
-    return WumOptions(
-        alpha=hyper["alpha"], beta=hyper["beta"], margin=hyper["margin"],
-        r_act=hyper["r_act"], r_bkg=hyper["r_bkg"], channels=hyper["H"], for_channels=0,
-    )  # fmt: skip
+        o = replace(o, gamma=h["q"], topk=ratio(T, h["topk"]))
+    elif method == "basnet":
+        o = replace(o, alpha=h["alpha"], topk=ratio(T, h["k"]), channels=h["H_cas"], for_snippets=0)
+    else:
+        assert {r: max(1, T // h[f"r_{r}"]) for r in ("act", "bkg")} == {r: h[f"k_{r}"] for r in ("act", "bkg")}
+        same = {name: h[name] for name in ("alpha", "beta", "margin", "r_act", "r_bkg")}
+        o = replace(o, **same, channels=h["H"], for_channels=0)
+    s = Settings()
+    case = replace(s.case, baseline=method, options=o, width=h.get("H_filter", h.get("H")), clusters=0)
+    return replace(s, case=case, training=replace(s.training, lr=h["lr"], weight_decay=h["weight_decay"]))
 
 
-def build(method: str, z: Mapping, hyper: Mapping, dtype: torch.dtype) -> nn.Module:
-    shape = Shape(2, hyper["D"], hyper["C"], hyper.get("H_filter", hyper.get("H")))
-    baseline = load(method).Baseline(options(method, hyper), shape, seed=0).to(dtype)
+def opened(method: str, z: Mapping, h: Mapping) -> State:
+    """The product's model and optimiser with the recorded first weights."""
+    split = Split((), np.empty((0, 2, h["D"])), np.zeros(1, int), np.empty((0, h["C"])), (), np.empty(0))
+    dataset, device = Dataset("recorded", ("",) * h["C"], STREAMS, split, split, ""), torch.device("cpu")
+    state = start(released(method, h), dataset, Streams.of(0, device), device)
+    state.case.to(getattr(torch, h["dtype"].removeprefix("torch.")))
+    own = weights(method, state)
+    assert {f"init/{name}" for name in own} == {key for key in z if key.startswith("init/")}
     with torch.no_grad():
-        for name, p in weights(method, baseline):
+        for name, p in own.items():
             p.copy_(torch.as_tensor(z[f"init/{name}"]).reshape(p.shape))
-    return baseline
+    return state
 
 
-def weights(method: str, baseline: nn.Module) -> list[tuple[str, nn.Parameter]]:
-    """(recorded name, our parameter) of every parameter; all of ours are covered."""
-    found = []
+def weights(method: str, state: State) -> dict[str, Tensor]:
+    """Recorded name -> our parameter; all of ours are there."""
+    found = {}
     for theirs, ours in MODULES[method].items():
-        for copy, stream in zip(getattr(baseline, ours).copies, STREAMS):
-            found += [(f"{theirs.format(stream)}.{kind}", p) for kind, p in copy.named_parameters()]
-    assert len(found) == len(list(baseline.parameters()))
+        for copy, stream in zip(getattr(state.case.baseline, ours).copies, STREAMS):
+            found |= {f"{theirs.format(stream)}.{name}": p for name, p in copy.named_parameters()}
+    assert len(found) == len(list(state.case.parameters()))
     return found
 
 
-def batch(z: Mapping, hyper: Mapping, step: int, dtype: torch.dtype) -> Batch:
+def batch(z: Mapping, dtype: torch.dtype, step: int) -> Batch:
+    """Recorded batch of a step, without dropout; features (NB, B, T, 2D), RGB first, go around."""
     index = (step - 1) % len(z["features"])
-    x = torch.as_tensor(z["features"][index]).to(dtype)  # (B, T, 2D), RGB first
-    return Batch(torch.stack(x.split(hyper["D"], -1)), torch.as_tensor(z["labels"][index]).to(dtype))
+    x = torch.as_tensor(z["features"][index]).to(dtype)
+    return Batch(torch.stack(x.chunk(2, -1)), torch.as_tensor(z["labels"][index]).to(dtype))
 
 
-def observe_asl(baseline: nn.Module, s: Snippets, b: Batch, parts: Mapping, Q_A: Tensor) -> dict[str, Tensor]:
-    o = baseline.options
-    combined = o.omega * s.cas.softmax(-1)[0] + (1 - o.omega) * s.attention.mean(0)[..., None]
-    both = {f"attention_{name}": s.attention[m] for m, name in enumerate(STREAMS)}
-    return both | {"cas": s.cas[0], "combined_cas": combined, "QA": Q_A[0], "loss_vid": parts["video"]}
+@contextmanager
+def watched(method: str, state: State) -> Iterator[Calls]:
+    """Calls of the baseline's forward pass and of its WATCHED functions, by name."""
+    calls: dict[str, list] = {"forward": []}
+    hook = state.case.baseline.register_forward_hook(lambda _, args, out: calls["forward"].append((args, out)))
+
+    def watch(name: str, real: Callable[..., Tensor]) -> Callable[..., Tensor]:
+        def wrapper(*args: object) -> Tensor:
+            calls[name].append((args, real(*args)))
+            return calls[name][-1][1]
+
+        calls[name] = []
+        return wrapper
+
+    with ExitStack() as stack:
+        stack.callback(hook.remove)
+        for module, name in WATCHED[method]:
+            stack.enter_context(patch.object(module, name, watch(name, getattr(module, name))))
+        yield calls
 
 
-def observe_basnet(baseline: nn.Module, s: Snippets, b: Batch, parts: Mapping, Q_A: Tensor) -> dict[str, Tensor]:
-    o, k = baseline.options, s.attention.shape[-1] // baseline.options.topk
-    x = b.x.movedim(0, -2).flatten(-2)[None]
-    base, supp = baseline.sequence(x, None), torch.cat([s.cas, s.extra["background"][None, ..., None]], -1)
-    best = supp[0, ..., :-1].topk(k, dim=-2).indices
-    torch.testing.assert_close(Q_A[0], foreground_labels(best, b.labels, s.cas.shape[-2]))
-    assert o.lambda_a == 0
-    return {
-        "cas_base": base[0], "cas_supp": supp[0], "foreground_weights": s.attention[0],
-        "score_base": highest(base, k).softmax(-1)[0], "score_supp": highest(supp, k).softmax(-1)[0],
-        "loss_base": parts["base"], "loss_supp": parts["suppressed"], "loss_norm": parts["sparsity"],
+def seen_asl(o: AslOptions, b: Batch, s: Snippets, calls: Calls, step: Step) -> dict[str, Tensor]:
+    ((_, combined),), (((_, selected), pooled),) = calls["calibrate"], calls["pool"]
+    Q_A = step.pseudo.Q_A
+    each = [mil.generalised_bce(P[None], Q[None], o.gamma, o.per_video, o.guard) for P, Q in zip(s.attention, Q_A)]
+    torch.testing.assert_close(torch.stack(each).mean(), step.parts["attention"])
+    return {f"attention_{name}": s.attention[m] for m, name in enumerate(STREAMS)} | {
+        "cas": s.cas[0], "combined_cas": combined.mean(0), "topk_indices": selected[0], "topk_mean_cas": pooled[0],
+        "QA": Q_A[0], "loss_vid": step.parts["video"], "loss_att_rgb": each[0], "loss_att_flow": each[1],
     }  # fmt: skip
 
 
-def observe_wum(baseline: nn.Module, s: Snippets, b: Batch, parts: Mapping, Q_A: Tensor) -> dict[str, Tensor]:
-    o, m = baseline.options, s.embedding.norm(dim=-1)[0]
-    T = m.shape[-1]
-    act, bkg = m.topk(T // o.r_act).indices, m.topk(T // o.r_bkg, largest=False).indices
+def seen_basnet(_: BasnetOptions, b: Batch, s: Snippets, calls: Calls, step: Step) -> dict[str, Tensor]:
+    out = {"foreground_weights": s.attention[0], "loss_norm": step.parts["sparsity"]}
+    for short, part, ((cas, selected), pooled) in zip(("base", "supp"), ("base", "suppressed"), calls["pool"]):
+        out |= {f"cas_{short}": cas[0], f"topk_indices_{short}": selected[0]}
+        out |= {f"score_{short}": pooled[0].softmax(-1), f"loss_{short}": step.parts[part]}
+    Q_A = mil.foreground_labels(out["topk_indices_supp"][..., :-1], b.labels, b.x.shape[-2])
+    assert torch.equal(step.pseudo.Q_A[0], Q_A)  # CASE's labels are the union of what is compared
+    return out
 
-    def mean(values: Tensor, indices: Tensor) -> Tensor:
-        return torch.stack([v[i].mean(0) for v, i in zip(values, indices)])
 
-    torch.testing.assert_close(Q_A[0].sum(-1), torch.full_like(Q_A[0, :, 0], T // o.r_act))
-    assert bool((Q_A[0].gather(-1, act) == 1).all())
+def seen_wum(_: WumOptions, b: Batch, s: Snippets, calls: Calls, step: Step) -> dict[str, Tensor]:
+    ((_, score_act),), (((_, bkg), score_bkg), ((_, act), mean_act), (_, mean_bkg)) = calls["pool"], calls["_taken"]
+    Q_A = torch.zeros(s.attention.shape, dtype=b.labels.dtype).scatter_(-1, act, 1.0)
+    assert torch.equal(step.pseudo.Q_A, Q_A)  # CASE's labels are what is compared
     return {
-        "features_embedded": s.embedding[0], "cas_softmax": s.cas.softmax(-1)[0], "magnitudes": m,
-        "score_act": highest(s.cas, T // o.r_act).softmax(-1)[0], "score_bkg": mean(s.cas[0], bkg).softmax(-1),
-        "mean_feat_act_norm": mean(s.embedding[0], act).norm(dim=-1),
-        "mean_feat_bkg_norm": mean(s.embedding[0], bkg).norm(dim=-1),
-        "loss_cls": parts["video"], "loss_be": parts["background"], "loss_um": parts["uncertainty"],
+        "features_embedded": s.embedding[0], "magnitudes": s.embedding[0].norm(dim=-1),
+        "cas_softmax": s.cas[0].softmax(-1), "score_act": score_act[0].softmax(-1),
+        "score_bkg": score_bkg[0].softmax(-1), "idx_act_by_magnitude": act[0], "idx_bkg_by_magnitude": bkg[0],
+        "mean_feat_act_norm": mean_act[0].norm(dim=-1), "mean_feat_bkg_norm": mean_bkg[0].norm(dim=-1),
+        "loss_cls": step.parts["video"], "loss_be": step.parts["background"], "loss_um": step.parts["uncertainty"],
     }  # fmt: skip
 
 
-OBSERVE: Mapping[str, Callable[..., dict[str, Tensor]]] = {
-    "asl": observe_asl, "basnet": observe_basnet, "wum": observe_wum,
-}  # fmt: skip
-TRAJECTORY = {  # recorded per-step term -> our part
-    "asl": {"vid": "video"},
-    "basnet": {"base": "base", "supp": "suppressed", "norm": "sparsity"},
-    "wum": {"cls": "video", "be": "background", "um": "uncertainty"},
-}
-EXTRA = {  # recorded, and covered by sets (Q^A) or means of what they select
-    "topk_indices", "topk_indices_base", "topk_indices_supp", "topk_mean_cas", "loss_att_flow", "loss_att_rgb",
-    "idx_act_by_magnitude", "idx_bkg_by_magnitude",
-}  # fmt: skip
+def stepped(method: str, state: State, b: Batch) -> dict[str, np.ndarray]:
+    """One optimiser step of the product: all that is recorded of it."""
+    with watched(method, state) as calls:
+        step = update(state, b)
+    ((_, snippets),) = calls["forward"]
+    seen = {"asl": seen_asl, "basnet": seen_basnet, "wum": seen_wum}[method]
+    out = seen(state.case.baseline.options, b, snippets, calls, step) | {"loss_total": step.loss}
+    for name, p in weights(method, state).items():
+        out |= {f"grad/{name}": p.grad, f"weights_after/{name}": p}
+    return {name: value.detach().numpy().copy() for name, value in out.items()}
 
 
-def check(path: Path) -> set[str]:
-    """Follow a recorded training; every recorded number must be ours. Returns the compared keys."""
-    with np.load(path) as file:
-        z = dict(file)
-    method, hyper = path.name.split("_")[0], json.loads(str(z["hyper"]))
-    dtype = getattr(torch, hyper["dtype"].removeprefix("torch."))
-    tight, loose = (1e-9, 1e-7) if dtype == torch.float64 else (1e-5, 1e-4)
-    baseline = build(method, z, hyper, dtype)
-    optimizer = torch.optim.Adam(baseline.parameters(), hyper["lr"], weight_decay=hyper["weight_decay"], fused=True)
-    compared = set()
-    for step in range(1, len(z["trajectory/total"]) + 1):
-        tolerance = tight if step <= 2 else loose
-
-        def same(key: str, value: Tensor, expected: np.ndarray | None = None, tolerance: float = tolerance) -> None:
-            expected = z[key] if expected is None else expected
-            value = value.detach().numpy().reshape(expected.shape)
-            np.testing.assert_allclose(value, expected, rtol=tolerance, atol=tolerance, err_msg=f"{path.name}: {key}")
-            compared.add(key)
-
-        b = batch(z, hyper, step, dtype)
-        snippets = baseline(b)
-        loss, parts, Q_A = baseline.losses(snippets, b, co_label=True)
-        optimizer.zero_grad()
-        loss.backward()
-        ours = OBSERVE[method](baseline, snippets, b, parts, Q_A) | {"loss_total": loss}
-        ours |= {f"grad/{name}": p.grad for name, p in weights(method, baseline)}
-        optimizer.step()
-        ours |= {f"weights_after/{name}": p for name, p in weights(method, baseline)}
-        recorded = {k.removeprefix(f"step{step}/") for k in z if k.startswith(f"step{step}/")}
-        assert recorded - set(ours) <= EXTRA
-        for name in recorded & set(ours):
-            same(f"step{step}/{name}", ours[name])
-        same("trajectory/total", loss, z["trajectory/total"][step - 1])
-        for theirs, part in TRAJECTORY[method].items():
-            same(f"trajectory/{theirs}", parts[part], z[f"trajectory/{theirs}"][step - 1])
-        if method == "asl":
-            both = z["trajectory/att_flow"][step - 1] + z["trajectory/att_rgb"][step - 1]
-            same("trajectory/att_flow", 2 * parts["attention"], both)
-    return compared
+@cache
+def followed(path: Path, last: int | None = None) -> list[dict[str, Pair]]:
+    """Per step (up to ``last``) of a recorded training, every recorded key of it with our value."""
+    method, z = kind(path).removeprefix("training/"), arrays(path)
+    h, steps = hyper(method, z), count(z)
+    places = ["features", "labels", "hyper", *(f"step{i}" for i in range(1, steps + 1)), "init", "trajectory"]
+    left = {key for key in z if key.split("/")[0] not in places}
+    assert not left, f"{sorted(left)} is not understood"
+    dtype = getattr(torch, h["dtype"].removeprefix("torch."))
+    exact, state, out = dtype == torch.float64, opened(method, z, h), []
+    for step in range(1, (last or steps) + 1):
+        tolerance = (1e-9 if step <= 2 else 1e-7) if exact else (1e-5 if step <= 2 else 1e-4)
+        found, head = stepped(method, state, batch(z, dtype, step)), f"step{step}/"
+        theirs = {key: (key.removeprefix(head), value) for key, value in z.items() if key.startswith(head)}
+        for key in (key for key in z if key.startswith("trajectory/")):
+            assert len(z[key]) == steps, key
+            theirs[key] = (key.replace("trajectory/", "loss_"), z[key][step - 1])
+        out.append({key: Pair(*twins(found, *at, exact), tolerance, tolerance) for key, at in theirs.items()})
+    return out
 
 
-@pytest.mark.parametrize("name", TRAININGS)
-def test_training_follows_the_recorded_numbers(shared: Path, name: str) -> None:
-    compared = check(shared / "reference" / f"{name}.npz")
-    assert {"step1/loss_total", "trajectory/total"} <= compared
-    assert len(compared) > 20
+def twins(found: Mapping, name: str, theirs: np.ndarray, exact: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Our value of a recorded name beside the recorded one; a name that is not understood fails."""
+    assert name in found, f"{name} is not understood"
+    ours = found[name]
+    if name in SELECTED:
+        sequence, axis = SELECTED[name]
+        pair = [i if exact else np.take_along_axis(found[sequence], i, axis) for i in (ours, theirs)]
+        return np.sort(pair[0], axis), np.sort(pair[1], axis)
+    return (ours.squeeze(-1) if ours.ndim > theirs.ndim else ours), theirs  # a kernel of 1 is recorded without its axis
 
 
-def recorded_videos(shared: Path, method: str) -> tuple[dict[str, dict[str, np.ndarray]], dict]:
-    """Crafted network outputs per video, and what the released code wrote for them."""
-    with np.load(shared / "reference" / f"{method}_inference.npz") as file:
-        arrays = dict(file)
-    videos: dict[str, dict[str, np.ndarray]] = {}
-    for key, value in arrays.items():
-        video, name = key.split("/")
-        videos.setdefault(video, {})[name] = value
-    return videos, json.loads((shared / "reference" / f"{method}_inference.json").read_text())
+def test_step(at: tuple[Path, int]) -> None:
+    path, step = at
+    check(followed(path)[step - 1])
 
 
-def infer(method: str, v: Mapping[str, np.ndarray]) -> Inference:
-    """The product's rule on one video's recorded network outputs, without CAT."""
-    if method == "asl":
-        attention = np.stack([v["att_rgb"], v["att_flow"]])[None]  # (1, M, T)
-        scores = {"cas": v["cas"][None, None], "attention": attention}
-        ours = load("asl").inference(scores, attention.mean(1, dtype=np.float64), AslOptions())
-        np.testing.assert_allclose(ours.groups["calibrated"].score_on[0], v["combined_cas"], atol=1e-6)
-        np.testing.assert_allclose(ours.video[0], v["video_scores"], atol=1e-6)
-        single = v["combined_cas"][None].astype(np.float64)  # calibrated in float32, as released; ours is float64
-        return Inference(ours.video, {"calibrated": Group(single, single, v["video_scores"][None].astype(np.float64))})
-    if method == "basnet":
-        cas = v["cas_supp"]
-        attention = np.full((1, 1, len(cas)), 0.3)
-        scores = {"cas": cas[None, None, :, :-1], "background": cas[None, :, -1], "attention": attention}
-        return load("basnet").inference(scores, attention[:, 0], BasnetOptions())
-    wum = load("wum")
-    magnitude = wum.attention(torch.as_tensor(v["features_embedded"]).norm(dim=-1)[None], WumOptions(), 100.0)
-    np.testing.assert_allclose(magnitude[0], v["normalised_magnitude"], rtol=0, atol=1e-6)
-    video = v["score_act"][None].astype(np.float64)  # recorded apart from the T-CAS
-    return Inference(video, wum.groups(torch.as_tensor(v["cas_softmax"])[None], magnitude, video))
+def test_every_recorded_number_is_compared(training: Path) -> None:
+    compared = {key for pairs in followed(training) for key in pairs}
+    left = {key for key in arrays(training) if key not in compared and not key.startswith("init/")}
+    assert left == {"features", "labels", "hyper"}
 
 
-def settings(method: str, **changes) -> Localization:
-    prefix = "localization."
-    own = {k.removeprefix(prefix): x for k, x in OPTIONS[method].sets.items() if k.startswith(prefix)}
-    return replace(Localization(), **own | changes)
+def test_each_changed_number_fails(training: Path) -> None:
+    """Each key of each step in turn, one number of it (drawn at random) 1e-3 off."""
+    rng = np.random.default_rng(0)
+    for pairs in followed(training):
+        for key, pair in pairs.items():
+            with pytest.raises(AssertionError, match=re.escape(key)):
+                check({key: pair._replace(theirs=off(pair.theirs, rng.integers(pair.theirs.size)))})
 
 
-PRE_NMS = {  # recorded proposals -> group
-    "asl": {"pre_nms": "calibrated"},
-    "basnet": {"pre_nms": "cas"},
-    "wum": {"pre_nms_cas_thresholds": "cas", "pre_nms_magnitude_thresholds": "magnitude"},
-}
-CLASSES = ("BaseballPitch", "BasketballDunk", "Billiards", "CleanAndJerk", "CliffDiving", "CricketBowling")
-FINAL = (("asl", "hard_nms"), ("asl", "soft_nms"), ("basnet", "final"), ("wum", "final"))
+@pytest.mark.parametrize(
+    "what", [r"step\d+/[a-zA-Z]\w+", r"step\d+/grad/.*", r"trajectory/.*", r"step\d+/weights_af.*"]
+)
+def test_a_changed_file_fails(training: Path, tmp_path: Path, what: str) -> None:
+    """A copy of the file in which one number of an intermediate, gradient, trajectory or weight is 1e-3 off."""
+    z = arrays(training)
+    key = next((k for k in z if re.fullmatch(what, k) and z[k].dtype.kind == "f"), "")
+    if not key:
+        pytest.skip("nothing of the kind is recorded")
+    changed(training, tmp_path, {key: off(z[key], 0)}, re.escape(key))
 
 
-def seconds(v: Mapping[str, np.ndarray]) -> float:
-    """What the sampled snippets span: 16 frames each at 25 frames a second."""
-    return 16 * int(v["num_snippets"]) / 25
+@pytest.mark.parametrize(("key", "by"), [("init/", 0.5), ("features", 0.5), ("labels", 1)])
+def test_a_changed_input_fails(training: Path, tmp_path: Path, key: str, by: float) -> None:
+    key, values = next((k, np.array(v)) for k, v in arrays(training).items() if k.startswith(key))
+    values.flat[0] += by
+    changed(training, tmp_path, {key: values}, None)
 
 
-@pytest.mark.parametrize("method", METHODS)
-def test_proposals_are_the_recorded_ones(shared: Path, method: str) -> None:
-    videos, expected = recorded_videos(shared, method)
-    for key, group in PRE_NMS[method].items():
-        for name, lists in expected[key].items():
-            v, rule = videos[name], settings(method)
-            inference = infer(method, v)
-            pairs = searched(inference, rule)
-            found = propose(inference.groups[group], pairs, rule.thresholds[group], rule)
-            step = seconds(v) / (rule.upsampling * inference.groups[group].threshold_on.shape[1])
-            assert len(found) == len(lists) or not len(pairs[0])
-            for ours, theirs in zip(found, lists):
-                rows = [row for per_class in theirs for row in per_class]
-                mine = np.stack(
-                    [pairs[1][ours.sequence], ours.score, ours.first * step, (ours.last + 1) * step], axis=-1
-                )
-                np.testing.assert_allclose(
-                    mine, np.array(rows).reshape(-1, 4), rtol=0, atol=1e-8, err_msg=f"{name} {key}"
-                )
+@pytest.mark.parametrize("key", ["step1/new", "step1/grad/new.weight", "trajectory/new", "new", "init/new"])
+def test_an_unknown_key_fails(training: Path, tmp_path: Path, key: str) -> None:
+    new = np.zeros(count(arrays(training)))
+    changed(training, tmp_path, {key: new}, "is not understood" if "init" not in key else "init/new")
 
 
-@pytest.mark.parametrize(("method", "key"), FINAL)
-def test_detections_are_the_recorded_ones(shared: Path, method: str, key: str) -> None:
-    videos, expected = recorded_videos(shared, method)
-    for name, v in videos.items():
-        rule = settings(method, **({"nms": key.removesuffix("_nms")} if method == "asl" else {}))
-        found = detect(infer(method, v), rule, np.array([seconds(v)]))
-        rows = expected[key].get(name, [])
-        theirs = [(CLASSES.index(row["label"]), row["score"], *row["segment"]) for row in rows]
-        mine = np.stack([found.label, found.score, found.start, found.end], axis=-1)
-        np.testing.assert_allclose(mine, np.array(theirs).reshape(-1, 4), rtol=0, atol=1e-8, err_msg=name)
+def changed(training: Path, tmp_path: Path, values: Mapping[str, np.ndarray], match: str | None) -> None:
+    """A copy of the file with other values fails, naming what differs."""
+    copy = tmp_path / training.name
+    np.savez(copy, **arrays(training) | dict(values))
+    last = max((int(n) for key in values for n in re.findall(r"^step(\d+)/", key)), default=1)
+    with pytest.raises(AssertionError, match=match):
+        check({f"{i} {key}": pair for i, pairs in enumerate(followed(copy, last)) for key, pair in pairs.items()})
