@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if trouble := refusal(arguments.output, arguments.port):
         print(trouble, file=sys.stderr)
         return 2
-    print(f"http://{LOCAL}:{arguments.port} (Ctrl-C ends it)", flush=True)
+    print(f"http://{LOCAL}:{arguments.port} (runs: 'Model training', top left; Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", *server(arguments.output, arguments.port)]
     os.execve(sys.executable, command, os.environ | environment())
 
