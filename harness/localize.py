@@ -55,12 +55,16 @@ def searched(inference: Inference, settings: Localization) -> tuple[np.ndarray, 
 
 
 def upsample(sequences: np.ndarray, scale: int) -> np.ndarray:
-    """(P, T) -> (P, scale T): linear at positions i / scale, the last slope continued beyond the last snippet."""
+    """(P, T) -> (P, scale T) float64: linear at positions i / scale, the last slope continued beyond the last snippet.
+
+    Slopes are taken in the precision of the scores, and a snippet's own position belongs to the slope before it, as in
+    the released code.
+    """
     T = sequences.shape[1]
     if T == 1:
         return np.repeat(sequences, scale, axis=1)
     position = np.arange(scale * T) / scale
-    left = np.minimum(position.astype(np.int64), T - 2)
+    left = np.clip(np.ceil(position).astype(np.int64) - 1, 0, T - 2)
     return sequences[:, left] + (position - left) * np.diff(sequences, axis=1)[:, left]
 
 
@@ -112,8 +116,8 @@ def propose(
 
 
 def _of(sequence: np.ndarray, video: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """(V, T, C) or (V, T, 1) -> (P, T) in float64: the sequence of each (video, class) pair."""
-    return sequence[video, :, label if sequence.shape[2] > 1 else np.zeros_like(label)].astype(np.float64)
+    """(V, T, C) or (V, T, 1) -> (P, T): the sequence of each (video, class) pair."""
+    return sequence[video, :, label if sequence.shape[2] > 1 else np.zeros_like(label)]
 
 
 def nms(start: np.ndarray, end: np.ndarray, score: np.ndarray, settings: Localization) -> tuple[np.ndarray, np.ndarray]:

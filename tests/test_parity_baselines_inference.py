@@ -1,10 +1,8 @@
 """Proposals and detections of ASL, BaS-Net and WUM against their released code (../shared/reference, README.md there).
 
-Snippet sequences to 1e-6: recorded in float32. The released code also rounds two things to float32 that the product
-does not: the slopes of the upsampling (hence 1e-7) and gamma times the video score. So proposals and detections are
-drawn twice: to 1e-8 from the recorded fine sequences and rounded bonus, and to 1e-7 from the product's own upsampling
-("end to end"). ASL's T-CAS was fused in float32 and the product fuses in float64: there both start from the recorded
-one. Thresholds, class rule, proposals and NMS are the product's; every setting that a file states is taken from it.
+Snippet sequences to 1e-6 and upsampled ones to 1e-7: recorded in float32; proposals and detections to 1e-8. ASL's T-CAS
+was fused in float32 and the product fuses in float64: there proposals start from the recorded one. Thresholds, class
+rule, proposals and NMS are the product's; every setting that a file states is taken from it.
 """
 
 import json
@@ -113,7 +111,7 @@ def options(method: str, T: int, s: Mapping[str, Any], k: Mapping[str, int]) -> 
 def inferred_asl(v: Mapping[str, np.ndarray], s: Mapping[str, Any]) -> tuple[Inference, dict[str, np.ndarray]]:
     scores = {"cas": v["cas"][None, None], "attention": np.stack([v["att_rgb"], v["att_flow"]])[None]}
     own = asl.inference(scores, refined(scores, 0), options("asl", len(v["cas"]), s, {}))
-    video, sequence = v["video_scores"][None].astype(np.float64), v["combined_cas"][None].astype(np.float64)
+    video, sequence = v["video_scores"][None], v["combined_cas"][None]
     seen = {"combined_cas": own.groups["calibrated"].score_on[0], "video_scores": own.video[0]}
     return Inference(video, {"calibrated": Group(sequence, sequence, video)}), seen
 
@@ -130,7 +128,7 @@ def inferred_basnet(v: Mapping[str, np.ndarray], s: Mapping[str, Any]) -> tuple[
 
 def inferred_wum(v: Mapping[str, np.ndarray], s: Mapping[str, Any]) -> tuple[Inference, dict[str, np.ndarray]]:
     """Class scores are recorded apart from the T-CAS, which is recorded after its Softmax."""
-    e, video = torch.as_tensor(v["features_embedded"])[None], v["score_act"][None].astype(np.float64)
+    e, video = torch.as_tensor(v["features_embedded"])[None], v["score_act"][None]
     m, ends = e.norm(dim=-1), {"act": len(v["feat_act"]), "bkg": len(v["feat_bkg"])}
     o = options("wum", e.shape[1], s, {f"r_{name}": n for name, n in ends.items()})
     magnitude = wum.attention(m, o, wum.margin(o, e.shape[-1]))  # in float32, as recorded
@@ -153,21 +151,8 @@ def as_set(rows: np.ndarray) -> np.ndarray:
 
 def sequence(group: Group, labels: np.ndarray, scale: int) -> np.ndarray:
     """Upsampled thresholded sequence of each searched class of a video: (fine positions, classes)."""
-    coarse = group.threshold_on[0].T.astype(np.float64)
+    coarse = group.threshold_on[0].T
     return upsample(coarse[labels if len(coarse) > 1 else np.zeros_like(labels)], scale).T
-
-
-def released(method: str, own: Inference, v: Mapping[str, np.ndarray], labels: np.ndarray, gamma: float) -> Inference:
-    """The rule on the recorded fine sequences, and with the video score that makes the bonus the rounded one."""
-    groups = {}
-    for name, keys in FINE[method].items():
-        fine = [np.zeros((1, len(v[key]), own.video.shape[1])) for key in keys]
-        for values, key in zip(fine, keys):
-            values[0, :, labels] = v[key].T
-        bonus = (np.float32(gamma) * own.groups[name].video_score.astype(np.float32)).astype(np.float64)
-        scores = bonus / gamma if gamma else bonus
-        groups[name] = replace(own.groups[name], threshold_on=fine[0], score_on=fine[1], video_score=scores)
-    return replace(own, groups=groups)
 
 
 def listed(key: str, own: Inference, r: Localization, span: float) -> np.ndarray:
@@ -209,14 +194,10 @@ def compared(path: Path, name: str) -> dict[str, Pair]:
         assert key in seen | fine, f"{key} is not understood"
         theirs = as_set(v[key]) if key.startswith("feat_") else v[key]
         out[key] = Pair(seen[key], theirs, 1e-6) if key in seen else Pair(fine[key], theirs, 1e-7)
-    drawn = released(method, own, v, labels, r.oic_gamma) if set(fine) <= set(v) else own
-    once = replace(r, upsampling=1) if drawn is not own else r
-    assert drawn is not own or not labels.size, "fine sequences are not recorded"
     for key in sorted(set(values) - {"settings", *NAMES}):
         assert key in BEFORE | AFTER, f"{key} is not understood"
         theirs = recorded(key, values[key].get(name, []), classes)
-        out[key] = Pair(listed(key, drawn, once, span), theirs, 1e-8)
-        out[f"{key}, end to end"] = Pair(listed(key, own, r, span), theirs, 1e-7)
+        out[key] = Pair(listed(key, own, r, span), theirs, 1e-8)
     return out
 
 

@@ -123,7 +123,7 @@ def seconds(v: Mapping[str, np.ndarray], settings: Mapping) -> float:
 
 def lists(v: Mapping[str, np.ndarray], settings: Mapping) -> dict[str, list]:
     """The product's proposals per threshold and class, and its detections under both kinds of NMS."""
-    sequence, video = (v[key][None].astype(np.float64) for key in ("combined_cas", "video_scores"))
+    sequence, video = (v[key][None] for key in ("combined_cas", "video_scores"))
     inference = Inference(video, {"calibrated": Group(sequence, sequence, video)})
     rule, span = localization(settings), seconds(v, settings)
     pairs = searched(inference, rule)
