@@ -103,8 +103,18 @@ def numbers(values: Any, keys: tuple = ()) -> list[tuple]:
     return [keys] if isinstance(values, float) else []
 
 
-def _method(path: Path) -> str:
-    return next((m for m in METHODS if path.name.lower().startswith(m)), "unknown")
+MARKS = {  # an array that only one method's files hold
+    "case": ("init/rgb.cluster_head.weight", "cls_gt"),
+    "basnet": ("init/filter.conv1.weight", "cas_supp"),
+    "wum": ("init/embed.conv.weight", "features_embedded"),
+    "asl": ("init/video_encoder.weight", "att_rgb"),
+}
+
+
+def _method(names: set[str]) -> str:
+    """The method whose mark is among the names of arrays, with or without what stands before their last slash."""
+    known = names | {name.rsplit("/", 1)[-1] for name in names if not name.startswith("init/")}
+    return next((method for method, marks in MARKS.items() if known & set(marks)), "unknown")
 
 
 def _kind_of_arrays(path: Path) -> str:
@@ -112,10 +122,10 @@ def _kind_of_arrays(path: Path) -> str:
         names = set(file.files)
     last = {name.rsplit("/", 1)[-1] for name in names}
     if "features" in names and any(name.startswith("init/") for name in names):
-        return f"training/{_method(path)}"
+        return f"training/{_method(names)}"
     if {"logits", "Q"} <= last:
         return "sinkhorn"
-    return f"inference/{_method(path)}" if "num_snippets" in last else "unknown"
+    return f"inference/{_method(names)}" if "num_snippets" in last else "unknown"
 
 
 def _kind_of_json(path: Path) -> str:
@@ -130,7 +140,7 @@ def _kind_of_json(path: Path) -> str:
     fits = {
         "eval_cases": every(lambda e: {"ground_truth", "results", "expected"} <= set(e)),
         "oic_nms": "oic" in values or "nms" in values,
-        f"inference/{_method(path)}": "settings" in values,
+        kind(path.with_suffix(".npz")): "settings" in values,
         "eval_ground_truth": "database" in values,
         "eval_predictions": "results" in values,
         "eval_expected": every(lambda e: any("mAP" in v for v in e.values() if isinstance(v, dict))),
