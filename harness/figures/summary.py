@@ -118,7 +118,8 @@ def reliability(context: Context) -> "tuple[Figure, str] | None":
         return None
     axes.set(xlabel="tIoU", ylabel="mAP (%)", ylim=(0, None))
     many = len(axes.get_legend_handles_labels()[0]) > LEGEND
-    axes.legend(frameon=False, **({"loc": "center left", "bbox_to_anchor": (1, 0.5)} if many else {}))
+    look: dict[str, Any] = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if many else {}
+    axes.legend(frameon=False, **look)
     return figure, "Mean and sample standard deviation over seeds."
 
 
