@@ -61,8 +61,10 @@ def log_sinkhorn(log_S: Tensor, beta: Tensor, steps: int) -> Tensor:
 
     A round scales columns to ``beta`` and then rows to 1, so rows hold exactly and columns in the limit. The log domain
     is needed (exp(200 cos) overflows float32) but slow, so only every ``LOG_ROUNDS_EVERY``-th round works in it; it
-    leaves rows that sum to 1, from which the others scale the matrix itself, in float64.
+    leaves rows that sum to 1, from which the others scale the matrix itself, in float64. A side of which there is
+    nothing (beta 0: no foreground in the batch) gets labels of practically 0.
     """
+    beta = beta.clamp_min(torch.finfo(beta.dtype).tiny)
     log_beta = beta.log().unsqueeze(-2)
     for start in range(0, steps, LOG_ROUNDS_EVERY):
         log_S = log_S + (log_beta - log_S.logsumexp(-2, keepdim=True))
@@ -140,7 +142,7 @@ def marginal_error(Q: Tensor, beta: Tensor) -> Tensor:
 
 
 def start_q_r(settings: CaseSettings, like: Tensor, streams: int) -> Tensor:
-    """Q^R before step 1 (M, K, 2): both columns ``initial_q_r`` (the paper is silent: 0.5; released: 1 / K^C)."""
-    value = 1 / settings.clusters if settings.initial_q_r == "uniform" else float(settings.initial_q_r)
+    """Q^R before step 1 (M, K, 2): both columns ``initial_q_r`` (the paper is silent: 0.5; released: 1 / K^C); K may be 0."""
+    value = 1 / max(settings.clusters, 1) if settings.initial_q_r == "uniform" else float(settings.initial_q_r)
     assert math.isfinite(value)
     return like.new_full((streams, settings.clusters, 2), value)

@@ -181,11 +181,11 @@ def test_a_training_without_trouble_says_so(root: Path) -> None:
 
 # A planted answer. All parts of all actions look alike (action_share), but only a short part tells the class
 # (key_share), so that classes alone leave most of an instance unexplained; strong noise, independent between streams,
-# is what means over streams and over the snippets of a cluster take away; nothing in the background looks like an action
-# (distractors, lead_in). There CASE must help. This is a test of the code and of nothing else: the knobs were chosen
-# for this answer, the tiny scale checks mechanics, and its figures are quoted nowhere. Measured over 4 seeds: row 8
-# beats row 1 by 27 to 39 mAP and by 6 to 14 ACC, and row 1 with Eq. 24 alone by 4 to 7 mAP; with two other seeds of the
-# generator by 17 to 35, by 5 to 16, and by 2 to 6.
+# is what means over streams and over the snippets of a cluster take away; nothing in the background looks like an
+# action (distractors, lead_in). There CASE must help. This is a test of the code and of nothing else: the knobs were
+# chosen for this answer, the tiny scale checks mechanics, and its figures are quoted nowhere. Measured over 4 seeds:
+# row 8 beats row 1 by 27 to 39 mAP and by 6 to 14 ACC, and row 1 with Eq. 24 alone by 4 to 7 mAP; with two other
+# seeds of the generator by 17 to 35, by 5 to 16, and by 2 to 6.
 PLANT = {
     "key_share": "[0.15, 0.3]",
     "action_share": "[0.7, 0.7]",
