@@ -142,7 +142,7 @@ def marginal_error(Q: Tensor, beta: Tensor) -> Tensor:
 
 
 def start_q_r(settings: CaseSettings, like: Tensor, streams: int) -> Tensor:
-    """Q^R before step 1 (M, K, 2): both columns ``initial_q_r`` (the paper is silent: 0.5; released: 1 / K^C); K may be 0."""
+    """Q^R before step 1 (M, K, 2), K may be 0: both columns ``initial_q_r`` (silent: 0.5; released: 1 / K^C)."""
     value = 1 / max(settings.clusters, 1) if settings.initial_q_r == "uniform" else float(settings.initial_q_r)
     assert math.isfinite(value)
     return like.new_full((streams, settings.clusters, 2), value)
