@@ -8,6 +8,7 @@ from math import isfinite, nan
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from harness import keys, results, stats
@@ -68,15 +69,9 @@ class Findings:
         """Importance of each setting: mean over seeds and half of its 95 % interval (NaN for one seed)."""
         out = []
         for path, found in self.importances.items():
-            d = stats.difference(list_array(found))
+            d = stats.difference(np.asarray(found, float))
             out.append((path, d.delta, (d.high - d.low) / 2))
         return out
-
-
-def list_array(found: Sequence[float]) -> Any:
-    import numpy as np
-
-    return np.asarray(found, float)
 
 
 def values(found: BY_SEED, name: str) -> dict[int, float]:
