@@ -206,8 +206,14 @@ def digest(baseline: str) -> str:
     paths = {path for name in SOURCES for path in base.glob(name)} - {base / "model" / "settings.py"}
     total = hashlib.sha256()
     for path in sorted(paths | own_files(base / "model" / "baselines", baseline)):
-        total.update(f"{path.relative_to(base).as_posix()}\n{code(path.read_text())}\n".encode())
+        total.update(f"{path.relative_to(base).as_posix()}\n{code_of(path)}\n".encode())
     return total.hexdigest()[:16]
+
+
+@cache
+def code_of(path: Path) -> str:
+    """``code`` of a file: most files are the same for all baselines, and parsing is what a digest costs."""
+    return code(path.read_text())
 
 
 def own_files(folder: Path, baseline: str) -> set[Path]:

@@ -80,9 +80,7 @@ def figures(task: Task, study: optuna.Study, place: Path) -> tuple[list[Path], l
     from optuna.visualization import matplotlib as draw
 
     first: Any = {"target_name": task.metrics[0]}
-    if (
-        len(task.objectives) > 1
-    ):  # a target hides the direction from Optuna: where there is one objective, it is the default
+    if len(task.objectives) > 1:  # not needed for one, where it would hide the direction from Optuna
         first["target"] = lambda trial: trial.values[0]
     kinds: dict[str, Callable[[], Any]] = {
         "history": lambda: draw.plot_optimization_history(study, **first),

@@ -1,6 +1,5 @@
 """Training: ``steps`` is a generator over optimiser steps, ``fit`` consumes it into a training of the run store."""
 
-import copy
 import math
 import resource
 import time
@@ -96,19 +95,16 @@ def update(state: State, batch: Batch) -> Step:
 
 @torch.no_grad()
 def test_scores(state: State, split: data.Split, training: Training) -> dict[str, np.ndarray]:
-    """Snippet scores of every video of ``split``, sampled uniformly to T, video axis first, and Q^R (M, K, 2).
-
-    A copy of the model is looked at: rows of the head that are normalised twice could differ in their last bit.
-    """
-    case = copy.deepcopy(state.case).eval()
-    case.project_()
+    """Snippet scores of every video of ``split``, sampled uniformly to T, video axis first, and Q^R (M, K, 2)."""
+    state.case.eval()
     parts: list[dict[str, torch.Tensor]] = []
     for start_ in range(0, len(split.ids), EVALUATION_VIDEOS):
         videos = np.arange(start_, min(start_ + EVALUATION_VIDEOS, len(split.ids)))
         x = torch.from_numpy(gather(split, videos, uniform(split.lengths[videos], training.snippets)))
-        parts.append({k: v.cpu() for k, v in case.scores(x.to(state.device), state.Q_R).items()})
+        parts.append({k: v.cpu() for k, v in state.case.scores(x.to(state.device), state.Q_R).items()})
         if not training.keep_embeddings:
             parts[-1].pop("embedding")
+    state.case.train()
     return {k: torch.cat([p[k] for p in parts]).numpy() for k in parts[0]} | {"Q_R": state.Q_R.cpu().numpy()}
 
 

@@ -55,7 +55,7 @@ class Case(nn.Module):
         return start_q_r(self.settings, next(self.parameters()), self.baseline.streams)
 
     def project_(self) -> None:
-        """To be called before each forward pass, evaluation included (``ClusterHead.project_``)."""
+        """To be called before each optimiser step (``ClusterHead.project_``)."""
         if self.head is not None:
             self.head.project_()
 

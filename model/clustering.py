@@ -14,7 +14,8 @@ class ClusterHead(nn.Module):
     """Appendix E.3: cosine classifier with K^C clusters per stream; Z (M, N, H) -> logits (M, N, K).
 
     ``head`` "in_graph" normalises the weight rows inside the forward pass; "projected" expects the trainer to call
-    ``project_`` before each forward pass, so that the gradient is taken with respect to the normalised rows (released).
+    ``project_`` before each step, so that the gradient is taken with respect to the normalised rows (released). In
+    evaluation mode both normalise inside, so that looking at a model leaves it as it is.
     """
 
     def __init__(self, streams: int, width: int, clusters: int, temperature: float, head: str, seed: int) -> None:
@@ -33,7 +34,8 @@ class ClusterHead(nn.Module):
             self.weight.copy_(F.normalize(self.weight, dim=-1))
 
     def forward(self, Z: Tensor) -> Tensor:
-        weight = F.normalize(self.weight, dim=-1) if self.in_graph else self.weight
+        projected = self.training and not self.in_graph
+        weight = self.weight if projected else F.normalize(self.weight, dim=-1)
         return self.temperature * F.normalize(Z, dim=-1) @ weight.mT
 
 
