@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,20 +20,18 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
+from recording import STREAMS, Pair, batch, check, off, opened, precision, tolerance
 from reference import arrays, files, kind, parametrize
-from test_parity_baselines_inference import Pair, check, off
 from torch import Tensor
 
-from harness.data import Dataset, Split
 from harness.settings import Settings
-from harness.train import State, Streams, start, update
+from harness.train import State, update
 from model import mil
 from model.baselines import proposed, wum
 from model.case import Step
 from model.settings import OPTIONS, AslOptions, BasnetOptions, WumOptions
 from model.streams import Batch, Snippets
 
-STREAMS = ("rgb", "flow")
 MODULES = {  # recorded module -> ours; "{}": one per stream
     "asl": {
         "video_encoder": "video_encoder", "action_classifier": "action_classifier",
@@ -111,20 +109,6 @@ def released(method: str, h: Mapping) -> Settings:
     return replace(s, case=case, training=replace(s.training, lr=h["lr"], weight_decay=h["weight_decay"]))
 
 
-def opened(method: str, z: Mapping, h: Mapping) -> State:
-    """The product's model and optimiser with the recorded first weights."""
-    split = Split((), np.empty((0, 2, h["D"])), np.zeros(1, int), np.empty((0, h["C"])), (), np.empty(0))
-    dataset, device = Dataset("recorded", ("",) * h["C"], STREAMS, split, split, ""), torch.device("cpu")
-    state = start(released(method, h), dataset, Streams.of(0, device), device)
-    state.case.to(getattr(torch, h["dtype"].removeprefix("torch.")))
-    own = weights(method, state)
-    assert {f"init/{name}" for name in own} == {key for key in z if key.startswith("init/")}
-    with torch.no_grad():
-        for name, p in own.items():
-            p.copy_(torch.as_tensor(z[f"init/{name}"]).reshape(p.shape))
-    return state
-
-
 def weights(method: str, state: State) -> dict[str, Tensor]:
     """Recorded name -> our parameter; all of ours are there."""
     found = {}
@@ -133,13 +117,6 @@ def weights(method: str, state: State) -> dict[str, Tensor]:
             found |= {f"{theirs.format(stream)}.{name}": p for name, p in copy.named_parameters()}
     assert len(found) == len(list(state.case.parameters()))
     return found
-
-
-def batch(z: Mapping, dtype: torch.dtype, step: int) -> Batch:
-    """Recorded batch of a step, without dropout; features (NB, B, T, 2D), RGB first, go around."""
-    index = (step - 1) % len(z["features"])
-    x = torch.as_tensor(z["features"][index]).to(dtype)
-    return Batch(torch.stack(x.chunk(2, -1)), torch.as_tensor(z["labels"][index]).to(dtype))
 
 
 @contextmanager
@@ -217,16 +194,17 @@ def followed(path: Path, last: int | None = None) -> list[dict[str, Pair]]:
     places = ["features", "labels", "hyper", *(f"step{i}" for i in range(1, steps + 1)), "init", "trajectory"]
     left = {key for key in z if key.split("/")[0] not in places}
     assert not left, f"{sorted(left)} is not understood"
-    dtype = getattr(torch, h["dtype"].removeprefix("torch."))
-    exact, state, out = dtype == torch.float64, opened(method, z, h), []
+    dtype = precision(h)
+    exact, out = dtype == torch.float64, []
+    state = opened(released(method, h), z, h, partial(weights, method))
     for step in range(1, (last or steps) + 1):
-        tolerance = (1e-9 if step <= 2 else 1e-7) if exact else (1e-5 if step <= 2 else 1e-4)
+        close = tolerance(dtype, step)
         found, head = stepped(method, state, batch(z, dtype, step)), f"step{step}/"
         theirs = {key: (key.removeprefix(head), value) for key, value in z.items() if key.startswith(head)}
         for key in (key for key in z if key.startswith("trajectory/")):
             assert len(z[key]) == steps, key
             theirs[key] = (key.replace("trajectory/", "loss_"), z[key][step - 1])
-        out.append({key: Pair(*twins(found, *at, exact), tolerance, tolerance) for key, at in theirs.items()})
+        out.append({key: Pair(*twins(found, *at, exact), close, close) for key, at in theirs.items()})
     return out
 
 

@@ -11,14 +11,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from recording import FIELDS, Pair, check, compared_lists, grouped, off, seconds, stated
 from reference import DEFAULT, THUMOS14, arrays, changed, files, kind, numbers, parametrize, records
 
-from harness.localize import detect, propose, searched, upsample
+from harness.localize import searched, upsample
 from harness.score import refined
 from harness.settings import Localization
 from model.baselines import asl, basnet, wum
@@ -37,41 +38,12 @@ THRESHOLDS = {  # setting -> group of sequences
     "basnet": {"act_thresh": "cas"},
     "wum": {"act_thresh_cas": "cas", "act_thresh_magnitudes": "magnitude"},
 }
-FIELDS = {  # other settings -> field of Localization; an effective value goes before an intended one
-    "class_thresh": "class_threshold", "scale": "upsampling", "nms_thresh": "nms_threshold", "nms_alpha": "nms_alpha",
-    "oic_lambda": "oic_lambda", "oic_gamma": "oic_gamma",
-    "oic_lambda_effective": "oic_lambda", "oic_gamma_effective": "oic_gamma",
-}  # fmt: skip
 FINE = {  # group -> recorded fine sequences: the thresholded one, the one under the contrast
     "asl": {"calibrated": ("upsampled", "upsampled")},
     "basnet": {"cas": ("upsampled", "upsampled")},
     "wum": {"cas": ("upsampled_cas", "upsampled_cas"), "magnitude": ("upsampled_magnitude", "upsampled_cas")},
 }
-BEFORE = {"pre_nms": 0, "pre_nms_cas_thresholds": 0, "pre_nms_magnitude_thresholds": 1}  # proposals -> place of a group
-AFTER = {"hard_nms": "hard", "soft_nms": "soft", "final": None}  # recorded detections -> NMS; None: the default
 NAMES = ("classes", "class_names")  # where a file may say what its classes are called
-
-
-class Pair(NamedTuple):
-    """One number or array of ours, its recorded twin, and how close they must be."""
-
-    ours: np.ndarray
-    theirs: np.ndarray
-    tolerance: float
-    relative: float = 0.0
-
-
-def check(pairs: Mapping[str, Pair]) -> None:
-    for key, (ours, theirs, tolerance, relative) in pairs.items():
-        assert ours.shape == theirs.shape, f"{key}: {ours.shape}, recorded {theirs.shape}"
-        np.testing.assert_allclose(ours, theirs, rtol=relative, atol=tolerance, err_msg=key)
-
-
-def off(values: np.ndarray, place: int) -> np.ndarray:
-    """A copy in which one number is 1e-3 off (of its size, if that is above 1), or an index one further."""
-    wrong = np.array(values)
-    wrong.flat[place] += 1 if wrong.dtype.kind == "i" else 1e-3 * max(1, abs(wrong.flat[place]))
-    return wrong
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -81,22 +53,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parametrize(metafunc, "video", videos, [f"{p.stem}-{name}" for p, name in videos])
 
 
-def grouped(path: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Arrays of a file per video."""
-    out: dict[str, dict[str, np.ndarray]] = {}
-    for key, value in arrays(path).items():
-        head, _, name = key.rpartition("/")
-        out.setdefault(head, {})[name] = value
-    return out
-
-
 def rule(method: str, s: Mapping[str, Any]) -> Localization:
     """The baseline's own rule with the recorded settings; a setting that is not understood fails."""
     left = set(s) - set(FIELDS) - set(THRESHOLDS[method]) - {"fps", "frames_per_snippet", "topk", *NAMES}
     assert not left, f"settings: {sorted(left)} is not understood"
     prefix = "localization."
     own = {key.removeprefix(prefix): x for key, x in OPTIONS[method].sets.items() if key.startswith(prefix)}
-    own |= {field: s[name] for name, field in FIELDS.items() if name in s}
+    own |= stated(s)
     given = {group: tuple(s[name]) for name, group in THRESHOLDS[method].items() if name in s}
     return replace(Localization(), **own | {"thresholds": own["thresholds"] | given})
 
@@ -155,28 +118,6 @@ def sequence(group: Group, labels: np.ndarray, scale: int) -> np.ndarray:
     return upsample(coarse[labels if len(coarse) > 1 else np.zeros_like(labels)], scale).T
 
 
-def listed(key: str, own: Inference, r: Localization, span: float) -> np.ndarray:
-    """The product's list: (threshold, place of the class, class, score, start, end), after NMS (class, .., end)."""
-    if key in AFTER:
-        d = detect(own, replace(r, nms=AFTER[key] or r.nms), np.array([span]))
-        return np.column_stack([d.label, d.score, d.start, d.end])
-    pairs, (name, group), rows = searched(own, r), list(own.groups.items())[BEFORE[key]], [np.zeros((0, 6))]
-    step = span / (r.upsampling * group.threshold_on.shape[1])
-    for i, p in enumerate(propose(group, pairs, r.thresholds[name], r)):
-        columns = (np.full(p.score.shape, i), p.sequence, pairs[1][p.sequence], p.score)
-        rows.append(np.column_stack([*columns, p.first * step, (p.last + 1) * step]))
-    return np.concatenate(rows)
-
-
-def recorded(key: str, lists: list, classes: tuple[str, ...]) -> np.ndarray:
-    """A recorded list of proposals or detections as rows of numbers."""
-    if key in AFTER:
-        rows = [(classes.index(row["label"]), row["score"], *row["segment"]) for row in lists]
-        return np.array(rows, np.float64).reshape(-1, 4)
-    rows = [(i, j, *row) for i, each in enumerate(lists) for j, found in enumerate(each) for row in found]
-    return np.array(rows, np.float64).reshape(-1, 6)
-
-
 @cache
 def compared(path: Path, name: str) -> dict[str, Pair]:
     """Every recorded key of a video, but those that are read, with our value; one that is not understood fails."""
@@ -184,9 +125,8 @@ def compared(path: Path, name: str) -> dict[str, Pair]:
     s = values["settings"]
     r, (own, seen) = rule(method, s), INFERRED[method](v, s)
     _, labels = searched(own, r)
-    span = s.get("frames_per_snippet", 16) * int(v["num_snippets"]) / s["fps"]  # seconds of T snippets
-    stated = (where[key] for where in (values, s) for key in NAMES if key in where)
-    classes = tuple(next(stated, THUMOS14[: own.video.shape[1]]))
+    named = (where[key] for where in (values, s) for key in NAMES if key in where)
+    classes = tuple(next(named, THUMOS14[: own.video.shape[1]]))
     seen |= {"pred_classes": labels}
     fine = {keys[0]: sequence(own.groups[name], labels, r.upsampling) for name, keys in FINE[method].items()}
     out = {}
@@ -194,11 +134,8 @@ def compared(path: Path, name: str) -> dict[str, Pair]:
         assert key in seen | fine, f"{key} is not understood"
         theirs = as_set(v[key]) if key.startswith("feat_") else v[key]
         out[key] = Pair(seen[key], theirs, 1e-6) if key in seen else Pair(fine[key], theirs, 1e-7)
-    for key in sorted(set(values) - {"settings", *NAMES}):
-        assert key in BEFORE | AFTER, f"{key} is not understood"
-        theirs = recorded(key, values[key].get(name, []), classes)
-        out[key] = Pair(listed(key, own, r, span), theirs, 1e-8)
-    return out
+    lists, span = set(values) - {"settings", *NAMES}, seconds(s, v["num_snippets"])
+    return out | compared_lists(values, lists, name, own, r, span, classes)
 
 
 def test_video(video: tuple[Path, str]) -> None:
@@ -236,7 +173,7 @@ def test_a_changed_file_fails(video: tuple[Path, str], tmp_path: Path) -> None:
     """Copies of both files: of each list one score, of each array one number is 1e-3 off."""
     path, name = video
     z, values, pairs = arrays(path), records(path.with_suffix(".json")), compared(path, name)
-    for key in (key for key, pair in pairs.items() if pair.theirs.size and not key.endswith("end to end")):
+    for key in (key for key, pair in pairs.items() if pair.theirs.size):
         if key in values:
             json_copy, z_copy = changed(values, (key, name, *numbers(values[key][name])[0])), z
         else:

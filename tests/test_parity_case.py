@@ -9,34 +9,24 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
+from recording import STREAMS, Pair, batch, check, off, opened, precision, tolerance
 from reference import arrays, files, parametrize
 from torch import Tensor
 
-from harness.data import Dataset, Split
 from harness.presets import preset
 from harness.settings import Settings
-from harness.train import State, Streams, start, update
+from harness.train import State, update
 from model.clustering import prototypes
 from model.labeling import RANKS, class_marginal, entropy, log_prior, start_q_r
 from model.mil import calibrate, foreground_labels, generalised_bce, pool, select, video_loss
 from model.streams import Batch, Snippets
 
-STREAMS = ("rgb", "flow")
 MODULES = ("video_encoder", "action_classifier", "attention_encoder", "attention_layer")
 INPUTS = ("features", "labels", "hyper")  # recorded, read by the test, with init/
-
-
-class Pair(NamedTuple):
-    """One number or array of ours, its recorded twin, and how close they must be."""
-
-    ours: np.ndarray
-    theirs: np.ndarray
-    tolerance: float
 
 
 def trainings(config: pytest.Config) -> list[Path]:
@@ -66,20 +56,6 @@ def released(h: Mapping) -> Settings:
     return replace(s, case=case, training=replace(s.training, lr=h["lr"], weight_decay=h["weight_decay"], warm_up=0))
 
 
-def opened(z: Mapping, h: Mapping) -> State:
-    """The product's model and optimiser with the recorded first weights."""
-    split = Split((), np.empty((0, 2, h["D"])), np.zeros(1, int), np.empty((0, h["C"])), (), np.empty(0))
-    dataset = Dataset("recorded", ("",) * h["C"], STREAMS, split, split, "")
-    device = torch.device("cpu")
-    state = start(released(h), dataset, Streams.of(0, device), device)
-    state.case.to(getattr(torch, h["dtype"].removeprefix("torch.")))
-    state.Q_R = state.case.initial_q_r()
-    with torch.no_grad():
-        for name, weight in weights(state).items():
-            weight.copy_(torch.as_tensor(z[f"init/{name}"]).reshape(weight.shape))
-    return state
-
-
 def weights(state: State, gradient: bool = False) -> dict[str, Tensor]:
     """Recorded name -> our parameter, or its gradient (0 where no loss reaches it); cluster heads are slices of one."""
 
@@ -95,14 +71,6 @@ def weights(state: State, gradient: bool = False) -> dict[str, Tensor]:
         for kind in ("weight", "bias")
     }
     return out | {f"{stream}.cluster_head.weight": of(case.head.weight)[m] for m, stream in enumerate(STREAMS)}
-
-
-def batch(z: Mapping, step: int) -> Batch:
-    """Recorded batch of a step; features (NB, B, T, 2D), RGB first, go around."""
-    index = (step - 1) % len(z["features"])
-    x = torch.as_tensor(z["features"][index])
-    dtype = getattr(torch, json.loads(str(z["hyper"]))["dtype"].removeprefix("torch."))
-    return Batch(torch.stack(x.to(dtype).chunk(2, -1)), torch.as_tensor(z["labels"][index]).to(dtype))
 
 
 def seen(state: State, b: Batch) -> dict[str, Tensor]:
@@ -166,18 +134,20 @@ def stepped(state: State, b: Batch) -> dict[str, Tensor]:
 def followed(path: Path) -> list[dict[str, Pair]]:
     """Per step of a recorded training, every recorded key of it with our value."""
     z, h = arrays(path), hyper(path)
-    exact = h["dtype"].endswith("64")
-    state, out = opened(z, h), []
+    dtype = precision(h)
+    state, out = opened(released(h), z, h, weights), []
     for step in range(1, h["steps"] + 1):
-        tolerance = (1e-9 if step <= 2 else 1e-7) if exact else (1e-5 if step <= 2 else 1e-4)
-        found = {name: value.detach().squeeze(-1).numpy() for name, value in stepped(state, batch(z, step)).items()}
+        found = {
+            name: value.detach().squeeze(-1).numpy() for name, value in stepped(state, batch(z, dtype, step)).items()
+        }
         theirs = {key.removeprefix(f"step{step}/"): value for key, value in z.items() if key.startswith(f"step{step}/")}
         theirs |= {key: value[step - 1] for key, value in z.items() if key.startswith("trajectory/")}
-        out.append({key: pair(found, key, value, tolerance, exact) for key, value in theirs.items()})
+        close, exact = tolerance(dtype, step), dtype == torch.float64
+        out.append({key: pair(found, key, value, close, exact) for key, value in theirs.items()})
     return out
 
 
-def pair(found: Mapping[str, np.ndarray], key: str, theirs: np.ndarray, tolerance: float, exact: bool) -> Pair:
+def pair(found: Mapping[str, np.ndarray], key: str, theirs: np.ndarray, close: float, exact: bool) -> Pair:
     """Our value of a recorded key; a key that is not understood fails."""
     short = {"total": "loss_total"} | {
         k: f"loss_{k}" for k in ("clu", "cls", "vid_flow", "vid_rgb", "att_flow", "att_rgb")
@@ -190,12 +160,7 @@ def pair(found: Mapping[str, np.ndarray], key: str, theirs: np.ndarray, toleranc
         ours, theirs = np.sort(ours, axis=-2), np.sort(theirs, axis=-2)
     if name == "argsort_used_as_rank" and not exact:
         ours, theirs = (found["attention_mean_flat"][order.astype(int)] for order in (ours, theirs))
-    return Pair(ours, theirs.squeeze(-1) if theirs.ndim > ours.ndim else theirs, tolerance)
-
-
-def check(pairs: Mapping[str, Pair]) -> None:
-    for key, (ours, theirs, tolerance) in pairs.items():
-        np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance, err_msg=key)
+    return Pair(ours, theirs.squeeze(-1) if theirs.ndim > ours.ndim else theirs, close, close)
 
 
 def test_step(at: tuple[Path, int]) -> None:
@@ -213,12 +178,9 @@ def test_every_recorded_number_is_compared(training: Path) -> None:
 def test_a_changed_number_fails(training: Path) -> None:
     """Each recorded key of step 1 in turn, one number of it 1e-3 off (an index: one further), is noticed."""
     rng = np.random.default_rng(0)
-    for key, (ours, theirs, tolerance) in followed(training)[0].items():
-        wrong = np.array(theirs)
-        place = rng.integers(wrong.size)
-        wrong.flat[place] += 1 if wrong.dtype.kind == "i" else 1e-3 * max(1, abs(wrong.flat[place]))
+    for key, pair in followed(training)[0].items():
         with pytest.raises(AssertionError):
-            check({key: Pair(ours, wrong, tolerance)})
+            check({key: pair._replace(theirs=off(pair.theirs, rng.integers(pair.theirs.size)))})
 
 
 @pytest.mark.parametrize("key", ["init/rgb.attention_encoder.weight", "features", "labels", "trajectory/total"])

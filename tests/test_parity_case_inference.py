@@ -4,7 +4,6 @@ Q to 1e-9; proposals to 1e-8. The recording fused its T-CAS in float32 and the p
 compared to 1e-6, and the proposals are then drawn from the recorded, fused T-CAS.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from recording import Pair, check, compared_lists, grouped, seconds, stated
 from reference import THUMOS14, arrays, changed, files, numbers, parametrize, records
 
 from harness import score
-from harness.localize import detect, propose, searched, upsample
+from harness.localize import searched, upsample
 from harness.presets import preset
 from harness.settings import Localization
 from model.baselines import load
@@ -23,26 +23,8 @@ from model.clustering import assisted
 from model.inference import Group, Inference
 from model.labeling import log_sinkhorn
 
-CLASSES = (
-    "BaseballPitch",
-    "BasketballDunk",
-    "Billiards",
-    "CleanAndJerk",
-    "CliffDiving",
-    "CricketBowling",
-    "CricketShot",
-)
 READ = {"logits", "prior", "beta", "temp", "eps", "Q"}
 ROUNDS = 3  # of the released code
-
-
-def grouped(path: Path) -> dict[str, dict[str, np.ndarray]]:
-    """Arrays of a file by the part of their key before the slash; those without one under ""."""
-    out: dict[str, dict[str, np.ndarray]] = {}
-    for key, value in arrays(path).items():
-        head, _, name = key.rpartition("/")
-        out.setdefault(head, {})[name] = value
-    return out
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -91,11 +73,7 @@ def localization(settings: Mapping) -> Localization:
     }  # fmt: skip
     assert set(settings) == known, f"not understood: {sorted(set(settings) ^ known)}"
     return replace(
-        preset("released").localization,
-        class_threshold=settings["class_thresh"], upsampling=settings["scale"],
-        thresholds={"calibrated": tuple(settings["act_thresh"])}, oic_lambda=settings["oic_lambda_effective"],
-        oic_gamma=settings["oic_gamma_effective"], nms_threshold=settings["nms_thresh"],
-        nms_alpha=settings["nms_alpha"],
+        preset("released").localization, **stated(settings), thresholds={"calibrated": tuple(settings["act_thresh"])}
     )  # fmt: skip
 
 
@@ -117,59 +95,6 @@ def own(path: Path, name: str) -> Inference:
     return load("proposed").inference(found, score.refined(found, case.cat), options)
 
 
-def seconds(v: Mapping[str, np.ndarray], settings: Mapping) -> float:
-    return settings["frames_per_snippet"] * int(v["num_snippets"]) / settings["fps"]
-
-
-def lists(v: Mapping[str, np.ndarray], settings: Mapping) -> dict[str, list]:
-    """The product's proposals per threshold and class, and its detections under both kinds of NMS."""
-    sequence, video = (v[key][None] for key in ("combined_cas", "video_scores"))
-    inference = Inference(video, {"calibrated": Group(sequence, sequence, video)})
-    rule, span = localization(settings), seconds(v, settings)
-    pairs = searched(inference, rule)
-    fine = span / (rule.upsampling * sequence.shape[1])
-    before = []
-    for p in propose(inference.groups["calibrated"], pairs, rule.thresholds["calibrated"], rule):
-        columns = [pairs[1][p.sequence], p.score, p.first * fine, (p.last + 1) * fine]
-        rows = np.column_stack(columns)
-        before.append([rows[p.sequence == i].tolist() for i in range(len(pairs[0]))])
-    out: dict[str, list] = {"pre_nms": before}
-    for kind in ("hard", "soft"):
-        found = detect(inference, replace(rule, nms=kind), np.array([span]))
-        out[f"{kind}_nms"] = [
-            {"label": THUMOS14[label], "score": s, "segment": [start, end]}
-            for label, s, start, end in zip(found.label, found.score, found.start, found.end)
-        ]
-    return out
-
-
-def check(ours: Mapping, expected: Mapping, name: str) -> None:
-    """Every recorded list of the video, in its order, to 1e-8."""
-    left = set(expected) - set(ours) - {"settings"}
-    assert not left, f"not understood: {sorted(left)}"
-    for key, mine in ours.items():
-        theirs = expected[key].get(name, [])
-        assert shape(mine) == shape(theirs), key
-        places = numbers(json.loads(json.dumps(theirs, default=float)))
-        for place in places:
-            np.testing.assert_allclose(at(mine, place), at(theirs, place), rtol=0, atol=1e-8, err_msg=f"{key} {place}")
-
-
-def shape(values: object) -> object:
-    """Structure and words of JSON values, without their numbers (an integer class counts as a word)."""
-    if isinstance(values, dict):
-        return {key: shape(inner) for key, inner in values.items()}
-    if isinstance(values, list | tuple):
-        return [shape(inner) for inner in values]
-    return values if isinstance(values, str) else None
-
-
-def at(values: object, place: tuple) -> float:
-    for key in place:
-        values = values[key]
-    return values
-
-
 def test_fused_scores(video: tuple[Path, str]) -> None:
     path, name = video
     v, inference = grouped(path)[name], own(path, name)
@@ -183,18 +108,26 @@ def test_fused_scores(video: tuple[Path, str]) -> None:
     np.testing.assert_allclose(fine[v["pred_classes"]].T, v["upsampled"], rtol=0, atol=1e-8)
 
 
+def lists(path: Path, name: str, expected: Mapping) -> dict[str, Pair]:
+    """The product's proposals and its detections under both kinds of NMS beside what is expected."""
+    v, settings = grouped(path)[name], expected["settings"]
+    sequence, video = (v[key][None] for key in ("combined_cas", "video_scores"))
+    inference = Inference(video, {"calibrated": Group(sequence, sequence, video)})
+    keys, span = set(expected) - {"settings"}, seconds(settings, v["num_snippets"])
+    assert keys == {"pre_nms", "hard_nms", "soft_nms"}, f"not understood: {sorted(keys)}"
+    return compared_lists(expected, keys, name, inference, localization(settings), span, THUMOS14)
+
+
 def test_proposals_and_detections(video: tuple[Path, str]) -> None:
     path, name = video
-    expected = records(path.with_suffix(".json"))
-    check(lists(grouped(path)[name], expected["settings"]), expected, name)
+    check(lists(path, name, records(path.with_suffix(".json"))))
 
 
 def test_a_changed_proposal_fails(video: tuple[Path, str]) -> None:
     path, name = video
     expected = records(path.with_suffix(".json"))
-    ours = lists(grouped(path)[name], expected["settings"])
-    for key in ours:
+    for key in set(expected) - {"settings"}:
         place = numbers(expected[key][name])[-1]
         wrong = changed(expected, (key, name, *place))
-        with pytest.raises(AssertionError):
-            check(ours, wrong, name)
+        with pytest.raises(AssertionError, match=key):
+            check(lists(path, name, wrong))
