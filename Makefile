@@ -50,7 +50,7 @@ lint: $(BIN)/python  ## ruff and mypy --strict
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 schema: $(BIN)/python  ## JSON Schema of study files, for editors
-	$(BIN)/python -m harness.config > studies/schema.json
+	$(BIN)/python -m harness.study.json_schema > studies/schema.json
 
 clean:  ## results, caches and the virtual environment
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache

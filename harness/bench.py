@@ -53,7 +53,9 @@ def measure(options: argparse.Namespace) -> Stopwatch:
     """Time ``options.steps`` optimiser steps part by part, and two evaluations."""
     import torch
 
-    from harness import data, presets, score, train
+    from harness import data
+    from harness.compute import score, train
+    from harness.study import presets
     from model import case as case_module
 
     torch.set_num_threads(options.threads)

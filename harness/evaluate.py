@@ -2,8 +2,8 @@
 
 Ground truth: {"database": {video: {"subset", "annotations": [{"label", "segment": [start, end]}]}}}; predictions:
 {"results": {video: [{"label", "score", "segment"}]}}, as every run of this package writes them. The classes are the
-labels of the chosen subset; among tied scores the later listed comes first (``harness.metrics``). Bad entries are
-refused; ``--lenient`` counts what the released evaluator counts (a score that is a text as the number it spells).
+labels of the chosen subset; among tied scores the later listed comes first (``harness.compute.metrics``). Bad entries
+are refused; ``--lenient`` counts what the released evaluator counts (a score that is a text as the number it spells).
 """
 
 import argparse
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-    from harness.localize import Detections
+    from harness.compute.localize import Detections
 
 SHOWN = 20  # errors that are listed
 ANET = "0.5:0.95"  # the average that is always computed, over its own thresholds
@@ -36,7 +36,7 @@ def collect(ground_truth: Mapping[str, Any], results: Mapping[str, Any], subset:
     """Both files as arrays, entries in the order of the files. KeyError: a label that the subset does not have."""
     import numpy as np
 
-    from harness.localize import Detections
+    from harness.compute.localize import Detections
 
     videos = {name: v["annotations"] for name, v in ground_truth["database"].items() if v["subset"] == subset}
     classes = {label: i for i, label in enumerate(dict.fromkeys(a["label"] for v in videos.values() for a in v))}
@@ -54,7 +54,7 @@ def collect(ground_truth: Mapping[str, Any], results: Mapping[str, Any], subset:
 
 def average_precision(task: Task, tiou: Sequence[float]) -> dict[str, list[float]]:
     """Class -> AP per tIoU, fractions."""
-    from harness import metrics
+    from harness.compute import metrics
 
     values = metrics.average_precision(task.segments, task.detections, tiou, len(task.classes))
     return dict(zip(task.classes, values.T.tolist()))
@@ -64,7 +64,7 @@ def evaluate(task: Task, tiou: Sequence[float]) -> dict[str, Any]:
     """mAP per tIoU, averages over the given tIoUs ("avg") and over the usual ranges, AP per class; all fractions."""
     import numpy as np
 
-    from harness import metrics
+    from harness.compute import metrics
 
     low, high, n = metrics.RANGES[ANET]
     own = np.linspace(low, high, n).tolist()
@@ -170,7 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def problems(truth: Any, predictions: Any, arguments: argparse.Namespace) -> list[tuple[str, bool]]:
     """("FILE: ENTRY: what is wrong", countable) of both files; an unsound ground truth hides the predictions' own."""
-    from harness.entries import wrong_predictions, wrong_truth
+    from harness.compute.entries import wrong_predictions, wrong_truth
 
     found = [(arguments.ground_truth, problem) for problem in wrong_truth(truth, arguments.subset)]
     if all(problem.countable for _, problem in found):

@@ -6,21 +6,20 @@ finished is kept). Heavy imports are late: ``--help`` and ``--dry-run`` know no 
 
 import argparse
 import os
-import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from harness.cli import guard, positive, terminal
+from harness.sources import HOME, commit
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from harness.plan import Plan
+    from harness.store.plan import Plan
     from harness.study import Study
-
-HOME = Path(__file__).resolve().parent.parent
 
 
 def parser() -> argparse.ArgumentParser:
@@ -43,28 +42,10 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def positive(text: str) -> int:
-    """A whole number above 0."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
-    return int(text)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     arguments = parser().parse_args(argv)
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), interrupt)
-    try:
-        return listing() if arguments.list else run(arguments)
-    except KeyboardInterrupt:
-        print("interrupted: finished runs are kept; the same command goes on from there", file=sys.stderr)
-        return 130
-
-
-def interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+    return guard(lambda: listing() if arguments.list else run(arguments))
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -92,7 +73,7 @@ def load(arguments: argparse.Namespace) -> tuple[list["Study"], list[str]]:
     from importlib.util import find_spec
 
     from harness import study
-    from harness.config import ConfigError
+    from harness.errors import ConfigError
 
     root: Path = arguments.output
     studies: list[Study] = []
@@ -133,9 +114,9 @@ def prepare(studies: Sequence["Study"], root: Path) -> list[str]:
 
 def dry(studies: Sequence["Study"], arguments: argparse.Namespace) -> int:
     """Print the jobs: finished, and to do with the time they will take."""
-    from harness.execute import describe, places
-    from harness.live import duration
-    from harness.plan import GUESS, plan, seconds
+    from harness.execute.board import duration
+    from harness.execute.executors import describe, places
+    from harness.store.plan import GUESS, plan, seconds
 
     found = plan(studies, arguments.output, arguments.accept_stale)
     for job in found.done:
@@ -165,8 +146,8 @@ def notice(studies: Sequence["Study"], plan: "Plan", accepted: bool) -> None:
 
 def execute(studies: list["Study"], arguments: argparse.Namespace) -> list["Study"]:
     """Do what is missing, look after look for sequential studies; returns them with the seeds they ended with."""
-    from harness.plan import plan
-    from harness.sequential import further
+    from harness.claims.sequential import further
+    from harness.store.plan import plan
 
     root: Path = arguments.output
     while True:
@@ -182,8 +163,8 @@ def execute(studies: list["Study"], arguments: argparse.Namespace) -> list["Stud
 
 def hand_over(plan: "Plan", studies: Sequence["Study"], arguments: argparse.Namespace) -> None:
     """Give the jobs to the executor."""
-    from harness import execute as executors
-    from harness.live import Board
+    from harness.execute import executors
+    from harness.execute.board import Board
 
     slots = executors.places(arguments.jobs, arguments.runs_per_gpu)
     if arguments.executor == "print":
@@ -195,7 +176,7 @@ def hand_over(plan: "Plan", studies: Sequence["Study"], arguments: argparse.Name
 
 def publish(study: "Study", arguments: argparse.Namespace, console: "Console") -> None:
     """Write and show a study's report, then mirror it. Trouble with MLflow is told and costs no result."""
-    from harness import report
+    from harness.report import writing as report
 
     root: Path = arguments.output
     folder = report.write(study, root)
@@ -203,7 +184,7 @@ def publish(study: "Study", arguments: argparse.Namespace, console: "Console") -
     print(f"report: {folder}", flush=True)
     if arguments.no_mlflow:
         return
-    from harness import track
+    from harness.track import mirror as track
 
     try:
         said = track.mirror(study, root, folder, commit(), partial(report.write, study, root))
@@ -221,7 +202,7 @@ def command(root: Path) -> str:
 
 def unfinished(study: "Study", root: Path) -> bool:
     """Whether some run has no result; each training is named once, with its log."""
-    from harness import results
+    from harness.store import results
 
     failed = {run.training_key for run in study.runs if results.status(root, run) not in {"ok", "stale"}}
     for key in sorted(failed):
@@ -229,25 +210,6 @@ def unfinished(study: "Study", root: Path) -> bool:
         log = results.training_folder(root, key) / "log.txt"
         print(f"no result: {study.name} {key}: {reason}; log: {log}", file=sys.stderr)
     return bool(failed)
-
-
-def commit() -> str:
-    """Commit of the sources; "unknown" in an unpacked archive."""
-    if not (HOME / ".git").exists():
-        return "unknown"
-    try:
-        done = subprocess.run(
-            ["git", "-C", str(HOME), "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return done.stdout.strip()
-
-
-def terminal() -> "Console":
-    from rich.console import Console
-
-    return Console()
 
 
 def listing() -> int:

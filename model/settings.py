@@ -2,7 +2,7 @@
 
 The values here are the paper's text. ``studies/base/*.yaml`` restate them (paper) or replace them (released, repaired).
 A field with ``metadata={"scoring": True}`` changes only how stored scores are read, never the weights: it belongs to
-the scoring key and not to the training key (``harness/study.py``).
+the scoring key and not to the training key (``harness/study/keys.py``).
 """
 
 from collections.abc import Mapping

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from harness import results, study
+from harness import study
+from harness.store import results
 
 HEAD = """
 title: A study with P^A & 100 % care

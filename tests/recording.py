@@ -10,10 +10,10 @@ import torch
 from reference import arrays
 from torch import Tensor
 
+from harness.compute.localize import detect, propose, searched
+from harness.compute.train import State, Streams, start
 from harness.data import Dataset, Split
-from harness.localize import detect, propose, searched
 from harness.settings import Localization, Settings
-from harness.train import State, Streams, start
 from model.inference import Inference
 from model.streams import Batch
 

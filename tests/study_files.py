@@ -3,7 +3,7 @@
 import pytest
 
 from harness import study
-from harness.config import ConfigError
+from harness.errors import ConfigError
 
 
 def writer(tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from harness.localize import detect
+from harness.compute.localize import detect
 from harness.settings import Localization
 from model import baselines
 from model.baselines import acmnet, cola, untrimmed, wtalc, wum

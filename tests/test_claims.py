@@ -7,7 +7,9 @@ import made
 import numpy as np
 import pytest
 
-from harness import claims, evidence, stats
+from harness.claims import evidence
+from harness.claims import statistics as stats
+from harness.claims import verdicts as claims
 
 BEATS = "row: 2, beats: 1, on: mAP, by: 2.0"
 BASE = np.array([38.0, 39.1, 37.5, 38.6, 38.2])

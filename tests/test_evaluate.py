@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.compute.localize import Detections
 from harness.evaluate import main, thresholds
-from harness.localize import Detections
 
 
 def video(subset: str, *annotations: tuple[str, object]) -> dict:

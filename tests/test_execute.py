@@ -8,7 +8,9 @@ import time
 
 import workers
 
-from harness import execute, pool, results
+from harness.execute import executors as execute
+from harness.execute import pool
+from harness.store import results
 
 
 def run(jobs, slots=2, worker=workers.toy):
@@ -77,7 +79,7 @@ SCRIPT = """
 import sys, pathlib
 sys.path.insert(0, {tests!r})
 import workers
-from harness import execute
+from harness.execute import executors as execute
 root = pathlib.Path({root!r})
 if __name__ == "__main__":
     jobs = [workers.job(root, "quick"), workers.job(root, "slow", workers.SLOW)]

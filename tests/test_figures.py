@@ -6,10 +6,14 @@ import pytest
 from matplotlib.colors import to_hex
 from matplotlib.image import imread
 
-from harness import data, figures, plan, results, stats, study, train
-from harness.config import ConfigError
+from harness import data, study
+from harness.claims import statistics as stats
+from harness.compute import train
 from harness.data.sampling import uniform
-from harness.figures import FIGURES, Context, clusters, detections, function, style, summary, training
+from harness.errors import ConfigError
+from harness.report import figures
+from harness.report.figures import FIGURES, Context, clusters, detections, function, style, summary, training
+from harness.store import plan, results
 
 STUDY = """
 title: A small sweep

@@ -18,13 +18,13 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("harness", "model", "tests")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 
-TORCH = {"harness.train", "harness.bench", "harness.predict", "harness.execute"}  # execute: in the worker, late
-TORCH_AT_ONCE = {"harness.train"}  # at module level, directly or through what they import
+TORCH = {"harness.compute.train", "harness.bench", "harness.execute.executors"}  # executors: in the worker, late
+TORCH_AT_ONCE = {"harness.compute.train"}  # at module level, directly or through what they import
 ONLY = {  # package -> harness modules that may import it at all
     "torch": TORCH,
-    "mlflow": {"harness.track"},
-    "optuna": {"harness.search", "harness.suggest", "harness.searched"},
-    "ray": {"harness.execute"},
+    "mlflow": {"harness.track.mirror"},
+    "optuna": {"harness.search.command", "harness.search.proposals", "harness.search.reading"},
+    "ray": {"harness.execute.executors"},
 }
 LATE = ("mlflow", "ray")  # never at module level
 TORCHLESS = ("model", "model.settings", "model.inference", "model.baselines")  # a study validates without torch
@@ -40,17 +40,17 @@ MODEL: Mapping[str, set[str]] = {  # the one-way street inside model/; every fil
     "model.baselines": {"model.settings"},
     "model.case": {"model.baselines", "model.clustering", "model.labeling", "model.settings", "model.streams"},
 }
-ABOVE = {
-    "run",
-    "search",
-    "report",
-    "ui",
-    "bench",
-    "train",
-    "execute",
-    "track",
-}  # commands and their ties
-BELOW = {"metrics", "localize", "stats", "config", "results", "tables", "settings", "score"}  # and all of data
+LAYERS = (  # the upper may import the lower, also late; siblings of one layer know nothing of each other
+    ("run", "search", "bench", "ui", "evaluate"),
+    ("report",),
+    ("execute",),
+    ("claims", "compute", "track"),
+    ("store",),
+    ("study",),
+    ("data",),
+    ("settings", "cli"),
+    ("sources", "errors"),
+)
 
 
 @dataclass(frozen=True)
@@ -123,14 +123,17 @@ def allowed(module: str) -> set[str]:
     return BASELINE if module.startswith("model.baselines.") else MODEL.get(module, set())
 
 
+def floor(module: str) -> int:
+    """Position of a module's package among LAYERS."""
+    name = module.split(".")[1] if "." in module else ""
+    return next((i for i, layer in enumerate(LAYERS) if name in layer), len(LAYERS))
+
+
 def upwards(found: Iterable[Import]) -> list[str]:
-    """Numbers and records that know a command or a trainer, even late."""
-    above = {f"harness.{name}" for name in ABOVE}
-
-    def low(module: str) -> bool:
-        return module.startswith("harness.data") or module.removeprefix("harness.") in BELOW
-
-    return [f"{i.module} -> {i.target}" for i in found if low(i.module) and i.target in above and not i.typing]
+    """Imports between packages of harness that do not go down, even late."""
+    inside = [i for i in found if i.module.startswith("harness.") and i.target.startswith("harness.") and not i.typing]
+    crossing = [i for i in inside if i.module.split(".")[1] != i.target.split(".")[1]]
+    return [f"{i.module} -> {i.target}" for i in crossing if floor(i.target) <= floor(i.module)]
 
 
 def out_of_place(found: Iterable[Import]) -> list[str]:
@@ -221,11 +224,11 @@ def test_imports_go_one_way(check) -> None:
         (against_the_street, "model.baselines.new", "from model import clustering"),
         (against_the_street, "model.new", "import model.mil"),
         (upwards, "harness.data.folder", "def f():\n    from harness import run"),
-        (upwards, "harness.tables", "from harness.train import fit"),
-        (out_of_place, "harness.metrics", "def f():\n    import torch"),
-        (out_of_place, "harness.results", "from mlflow.entities import Run"),
-        (out_of_place, "harness.track", "import mlflow"),
-        (cycle, "harness.settings", "from harness.study import Run"),
+        (upwards, "harness.report.tables", "from harness.run import main"),
+        (out_of_place, "harness.compute.metrics", "def f():\n    import torch"),
+        (out_of_place, "harness.store.results", "from mlflow.entities import Run"),
+        (out_of_place, "harness.track.mirror", "import mlflow"),
+        (cycle, "harness.settings", "from harness.study.loading import Run"),
     ],
 )
 def test_what_is_planted_is_found(check, module, text) -> None:
@@ -246,14 +249,20 @@ def test_torch_comes_with_training_only() -> None:
     assert not reaching(FOUND, "torch") & set(TORCHLESS)
     assert reaching(FOUND, "mlflow") == set()
     planted = imports({**PRODUCT, "harness.settings": "from model import mil"})
-    assert {"harness.settings", "harness.data", "harness.study"} <= reaching(planted, "torch")
+    assert {"harness.settings", "harness.data", "harness.study.loading"} <= reaching(planted, "torch")
 
 
 def test_the_source_is_what_python_does(tmp_path: Path) -> None:
     """Importing all that reads as light imports nothing heavy; importing the trainer does."""
-    assert {"harness.run", "harness.report", "harness.score", "harness.track", "model.settings"} <= set(LIGHT)
+    assert {
+        "harness.run",
+        "harness.report.writing",
+        "harness.compute.score",
+        "harness.track.mirror",
+        "model.settings",
+    } <= set(LIGHT)
     assert loaded("import " + ", ".join(LIGHT), tmp_path) == set()
-    assert loaded("import harness.train", tmp_path) == {"torch"}
+    assert loaded("import harness.compute.train", tmp_path) == {"torch"}
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["table2", "--dry-run"], ["table4", "--dry-run"]])

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy.interpolate import interp1d
 from scipy.ndimage import label as connected
 
-from harness.localize import Detections, contrast, detect, nms, overlaps, proposals, propose, runs, searched, upsample
+from harness.compute import localize
+from harness.compute.localize import Detections, contrast, detect, nms, proposals, propose, runs, searched, upsample
 from harness.settings import Localization
 from model.inference import Group, Inference
 
@@ -195,7 +196,7 @@ def test_nms_properties(seed: int) -> None:
     assert (soft_score <= score[soft]).all()
     for i, best in enumerate(hard):
         others = hard[i + 1 :]
-        assert (overlaps(start[best], end[best], start[others], end[others], 0) < PLAIN.nms_threshold).all()
+        assert (localize.overlaps(start[best], end[best], start[others], end[others], 0) < PLAIN.nms_threshold).all()
     again, _ = nms(start[hard], end[hard], score[hard], PLAIN)
     np.testing.assert_array_equal(again, np.arange(len(hard)))  # doing it again removes nothing
 
@@ -208,9 +209,11 @@ def test_nms_of_nothing() -> None:
 
 def test_overlap_of_two_points_is_0_and_plus_makes_short_ones_overlap() -> None:
     zero = np.array([2.0])
-    assert overlaps(2.0, 2.0, zero, zero, 0).tolist() == [0]
-    assert overlaps(2.0, 2.0, zero, zero, 1).tolist() == [1]
-    np.testing.assert_allclose(overlaps(0.0, 1.0, np.array([1.5]), np.array([2.0]), 1), [0.5 / (2 + 1.5 - 0.5)])
+    assert localize.overlaps(2.0, 2.0, zero, zero, 0).tolist() == [0]
+    assert localize.overlaps(2.0, 2.0, zero, zero, 1).tolist() == [1]
+    np.testing.assert_allclose(
+        localize.overlaps(0.0, 1.0, np.array([1.5]), np.array([2.0]), 1), [0.5 / (2 + 1.5 - 0.5)]
+    )
 
 
 def test_planted_actions_are_found_at_their_seconds() -> None:

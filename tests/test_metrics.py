@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.stats import entropy as scipy_entropy
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from harness import metrics
-from harness.localize import Detections
+from harness.compute import metrics
+from harness.compute.localize import Detections
 
 TIOU = (0.3, 0.5, 0.7)
 

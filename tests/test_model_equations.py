@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness import score
+from harness.compute import score
 from model.case import Case
 from model.clustering import ClusterHead, assisted, class_logits, label_loss, prototypes
 from model.labeling import (

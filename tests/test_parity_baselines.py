@@ -1,9 +1,9 @@
 """ASL, BaS-Net and WUM against their released code, step by step (../shared/reference, README.md there).
 
 float64: 1e-9 at steps 1 and 2, 1e-7 later. float32: 1e-5 and 1e-4; there selected snippets are compared by their
-values, else as sets. What runs is ``harness.train.update`` without a head. What is compared is what that step computed
-itself: functions that it calls are watched. Only ASL's attention losses are taken apart: the step has their mean, each
-stream's is computed again by the same function and their mean is compared with the step's.
+values, else as sets. What runs is ``harness.compute.train.update`` without a head. What is compared is what that step
+computed itself: functions that it calls are watched. Only ASL's attention losses are taken apart: the step has their
+mean, each stream's is computed again by the same function and their mean is compared with the step's.
 """
 
 import json
@@ -24,8 +24,8 @@ from recording import STREAMS, Pair, batch, check, off, opened, precision, toler
 from reference import arrays, files, kind, parametrize
 from torch import Tensor
 
+from harness.compute.train import State, update
 from harness.settings import Settings
-from harness.train import State, update
 from model import mil
 from model.baselines import proposed, wum
 from model.case import Step

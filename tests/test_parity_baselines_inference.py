@@ -19,8 +19,8 @@ import torch
 from recording import FIELDS, Pair, check, compared_lists, grouped, off, seconds, stated
 from reference import DEFAULT, THUMOS14, arrays, changed, files, kind, numbers, parametrize, records
 
-from harness.localize import searched, upsample
-from harness.score import refined
+from harness.compute.localize import searched, upsample
+from harness.compute.score import refined
 from harness.settings import Localization
 from model.baselines import asl, basnet, wum
 from model.inference import Group, Inference

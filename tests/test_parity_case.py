@@ -1,7 +1,7 @@
 """CASE's optimiser step against the released code, number by number (../shared/reference, README.md there).
 
 float64: 1e-9 at steps 1 and 2, 1e-7 later. float32: 1e-5 and 1e-4; there the set and the values of selected snippets
-are compared, not their order. What runs is ``harness.train.update`` under ``studies/base/released.yaml``.
+are compared, not their order. What runs is ``harness.compute.train.update`` under ``studies/base/released.yaml``.
 """
 
 import json
@@ -17,9 +17,9 @@ from recording import STREAMS, Pair, batch, check, off, opened, precision, toler
 from reference import arrays, files, parametrize
 from torch import Tensor
 
-from harness.presets import preset
+from harness.compute.train import State, update
 from harness.settings import Settings
-from harness.train import State, update
+from harness.study.presets import preset
 from model.clustering import prototypes
 from model.labeling import RANKS, class_marginal, entropy, log_prior, start_q_r
 from model.mil import calibrate, foreground_labels, generalised_bce, pool, select, video_loss

@@ -14,10 +14,10 @@ import torch
 from recording import Pair, check, compared_lists, grouped, seconds, stated
 from reference import THUMOS14, arrays, changed, files, numbers, parametrize, records
 
-from harness import score
-from harness.localize import searched, upsample
-from harness.presets import preset
+from harness.compute import score
+from harness.compute.localize import searched, upsample
 from harness.settings import Localization
+from harness.study.presets import preset
 from model.baselines import load
 from model.clustering import assisted
 from model.inference import Group, Inference

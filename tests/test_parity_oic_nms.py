@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from reference import changed, files, numbers, parametrize, records
 
-from harness.localize import detect, nms
+from harness.compute.localize import detect, nms
 from harness.settings import Localization
 from model.inference import Group, Inference
 

@@ -6,11 +6,11 @@ import pytest
 import study_files
 
 from harness import study
-from harness.config import Mark
-from harness.keys import flat
-from harness.layers import build, fold
-from harness.presets import STUDIES, base_layers, preset
 from harness.settings import Settings
+from harness.study.document import Mark
+from harness.study.keys import flat
+from harness.study.layers import build, fold
+from harness.study.presets import STUDIES, base_layers, preset
 from model.settings import ProposedOptions
 
 

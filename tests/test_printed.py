@@ -6,7 +6,7 @@ from math import fsum
 import pytest
 
 from harness import study
-from harness.presets import STUDIES
+from harness.study.presets import STUDIES
 
 AVERAGES = {"AVG 0.1:0.5": (1, 5), "AVG 0.3:0.7": (3, 7), "AVG": (1, 7)}
 ROUNDING = 0.1 + 1e-9  # cells are rounded to 0.1, and so is their mean

@@ -13,7 +13,9 @@ import pytest
 from rich.console import Console
 from test_claims import BASE, BEATS, NOISE
 
-from harness import card, report, results, study
+from harness import sources, study
+from harness.report import card
+from harness.report import writing as report
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_the_page_is_self_contained_and_says_what_it_must(stored):
     assert "appears on the test bed" in text
     assert "on synthetic, preset paper, 5 seeds" in text
     assert "selects snippets (warm-up)" in text
-    digests = (loaded.rows[0].fingerprint, results.digest("proposed"))
+    digests = (loaded.rows[0].fingerprint, sources.digest("proposed"))
     for part in ("training.steps", "case.lambda_c", *digests, "10 of 10 finished"):
         assert part in text
 
@@ -151,9 +153,7 @@ def test_the_report_card_lists_every_study(stored):
 
 def test_the_command_needs_no_torch_and_little_time(stored):
     loaded, root = stored
-    code = (
-        "import sys; from harness import report; code = report.main(sys.argv[1:]); assert 'torch' not in sys.modules; "
-    )
+    code = "import sys; from harness.report.writing import main; code = main(sys.argv[1:]); assert 'torch' not in sys.modules; "
     code += "assert 'mlflow' not in sys.modules; sys.exit(code)"
     command = [sys.executable, "-c", code, str(loaded.path), "--output", str(root)]
     began = time.perf_counter()

@@ -7,13 +7,14 @@ import pytest
 import workers
 from workers import study
 
-from harness import plan, results
+from harness import sources
+from harness.store import plan, results
 
 
 def test_training_reads_back_bit_for_bit(tmp_path):
     workers.finish(workers.job(tmp_path, "t0"))
     record = results.read_training(tmp_path, "t0")
-    assert (record["status"], record["key"], record["digest"]) == ("ok", "t0", results.digest("proposed"))
+    assert (record["status"], record["key"], record["digest"]) == ("ok", "t0", sources.digest("proposed"))
     assert record["settings"]["training.snippets"] == 750
     np.testing.assert_array_equal(results.read_curves(tmp_path, "t0")["loss"], 1 / np.arange(1, 301))
     np.testing.assert_array_equal(results.read_scores(tmp_path, "t0")["attention"], np.full((2, 2, 3), 0.25))
@@ -67,16 +68,16 @@ def test_cut_off_json_counts_as_absent(tmp_path):
     ],
 )
 def test_digest_sees_code_and_nothing_else(other, same):
-    assert (results.code("def f(x): return x+1") == results.code(other)) is same
+    assert (sources.code("def f(x): return x+1") == sources.code(other)) is same
 
 
 def test_a_new_or_changed_baseline_leaves_the_results_of_others(tmp_path):
     (tmp_path / "one.py").write_text("from model.mil import pool\nfrom model.baselines.two import inference, losses\n")
     (tmp_path / "two.py").write_text("x = 1\n")
     (tmp_path / "three.py").write_text("x = 2\n")
-    assert {path.name for path in results.own_files(tmp_path, "one")} == {"one.py", "two.py"}
-    assert {path.name for path in results.own_files(tmp_path, "three")} == {"three.py"}
-    assert results.digest("proposed") != results.digest("asl") != results.digest("wum")
+    assert {path.name for path in sources.own_files(tmp_path, "one")} == {"one.py", "two.py"}
+    assert {path.name for path in sources.own_files(tmp_path, "three")} == {"three.py"}
+    assert sources.digest("proposed") != sources.digest("asl") != sources.digest("wum")
 
 
 def test_rows_that_share_a_training_become_one_job(tmp_path):
@@ -117,7 +118,7 @@ def test_stale_is_trained_again_unless_accepted(tmp_path):
     toy = study(seeds=(0,), rows=(1,))
     workers.finish(workers.job(tmp_path, "t0"))
     path = tmp_path / "store/t0/training.json"
-    path.write_text(path.read_text().replace(results.digest("proposed"), "0" * 16))
+    path.write_text(path.read_text().replace(sources.digest("proposed"), "0" * 16))
     assert plan.plan([toy], tmp_path).trainings == 1
     assert plan.plan([toy], tmp_path).stale == ("t0",)
     assert plan.plan([toy], tmp_path, accept_stale=True).todo == ()

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from harness import study as studies
-from harness import suggest
-from harness.config import ConfigError
-from harness.objective import applied, task
-from harness.presets import STUDIES
-from harness.searched import front, importances, rows, winner
-from harness.study import flat, load
-from harness.trials import Measured
+from harness.errors import ConfigError
+from harness.search import proposals as suggest
+from harness.search.reading import front, importances, rows, winner
+from harness.search.task import applied, task
+from harness.search.trials import Measured
+from harness.study.loading import flat, load
+from harness.study.presets import STUDIES
 
 HOME = Path(__file__).resolve().parent.parent
 SPACE = """

@@ -4,7 +4,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import claims, sequential, study
+from harness import study
+from harness.claims import sequential
+from harness.claims import verdicts as claims
 
 STUDY = """
 title: Sequential

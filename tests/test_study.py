@@ -10,9 +10,9 @@ import pytest
 import study_files
 
 from harness import study
-from harness.keys import flat, keys
-from harness.presets import HOME, STUDIES
 from harness.settings import Settings
+from harness.study.keys import flat, keys
+from harness.study.presets import HOME, STUDIES
 from model.settings import CoLabel
 
 ALL = sorted(STUDIES.glob("*.yaml"))

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from study_files import refused
 
 from harness import study
-from harness.config import ConfigError
-from harness.presets import STUDIES
+from harness.errors import ConfigError
+from harness.study.presets import STUDIES
 
 TABLE2 = (STUDIES / "table2.yaml").read_text(encoding="utf-8")
 

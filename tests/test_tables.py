@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness import layout, notation, report, study, tables
+from harness import study
+from harness.report import layout, notation, tables
+from harness.report import writing as report
 
 VALUES = {
     (1, "mAP"): [38.0, 40.0],

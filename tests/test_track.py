@@ -9,7 +9,10 @@ from contextlib import closing
 import pytest
 import workers
 
-from harness import results, series, track, ui
+from harness import sources, ui
+from harness.store import results
+from harness.track import mirror as track
+from harness.track import series
 
 mlflow = pytest.importorskip("mlflow")
 
@@ -101,7 +104,7 @@ def test_new_seed_and_new_result(root):
     mirror(root, workers.study())
     workers.finish(workers.job(root, "t2", 2, scorings=("s1", "s2")), value=42.0)
     path = root / "store/t0/training.json"
-    path.write_text(path.read_text().replace(results.digest("proposed"), "0" * 16))
+    path.write_text(path.read_text().replace(sources.digest("proposed"), "0" * 16))
     assert mirror(root, workers.study(seeds=(0, 1, 2))).startswith("MLflow: 4 new")
     assert len(runs(root, kind="seed")[1]) == 6
     assert len(runs(root, kind="row")[1]) == 2

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from harness import data, results, study, train
-from harness.results import Job
+from harness import data, study
+from harness.compute import train
 from harness.settings import Localization, Settings, Source, Training
+from harness.store import results
+from harness.store.results import Job
 from model.settings import OPTIONS, CaseSettings, CoLabel
 
 SMALL = Source(scale="tiny", knobs={"train_videos": 24, "test_videos": 12})

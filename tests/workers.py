@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from harness import results
-from harness.results import Job, Progress
 from harness.settings import Settings
+from harness.store import results
+from harness.store.results import Job, Progress
 
 GOOD, RAISES, DIES, SLOW = 0, 1001, 1002, 1003
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from harness.data import folder, synthetic, validation
 from harness.data.cache import Plan, opened
-from harness.data.check import DataError, unknown
 from harness.data.dataset import Dataset, Split
+from harness.errors import DataError, unknown
 from harness.settings import Source
 
 __all__ = ["DataError", "Dataset", "Split", "fingerprint", "info", "load"]

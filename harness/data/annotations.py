@@ -13,7 +13,8 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from harness.data.check import Limits, unknown, unsafe
+from harness.data.check import Limits
+from harness.errors import unknown, unsafe
 
 SPLITS = ("train", "test")
 Database = dict[str, dict[str, Any]]

@@ -5,18 +5,9 @@ from dataclasses import dataclass, replace
 from math import inf, isfinite
 from typing import Any, TypeVar, get_type_hints
 
-from harness.config import ConfigError, hint
+from harness.errors import DataError, unknown, unsafe
 
 Constants = TypeVar("Constants")
-
-
-class DataError(ConfigError):
-    """Bad data or a bad data setting; ``errors`` lists every finding, one line each."""
-
-
-def unknown(what: str, name: str, allowed: Iterable[str]) -> str:
-    """'unknown WHAT 'NAME'; did you mean ...? allowed: ...' for a message."""
-    return f"unknown {what} '{name}'; {hint(name, sorted(allowed))}"
 
 
 def check_streams(streams: Sequence[str], allowed: Iterable[str] | None = None) -> list[str]:
@@ -31,13 +22,6 @@ def check_streams(streams: Sequence[str], allowed: Iterable[str] | None = None) 
         if names is None and (trouble := unsafe(stream)):
             errors.append(f"source.streams: '{stream}' {trouble}")
     return errors
-
-
-def unsafe(name: str) -> str:
-    """Why ``name`` must not become part of a path; empty when it may."""
-    if name in {"", "."} or ".." in name or any(character in name for character in "/\\\0"):
-        return "is not a plain name (no '/', no '\\', no '..', not empty)"
-    return ""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ import numpy as np
 from harness.data import annotations
 from harness.data.annotations import SPLITS, Annotations, FolderKnobs, Video
 from harness.data.cache import Plan
-from harness.data.check import DataError, check_streams, fitted
+from harness.data.check import check_streams, fitted
 from harness.data.dataset import Draft, Split
+from harness.errors import DataError
 from harness.settings import Source
 
 END = 65536  # bytes at each end of a feature file that enter the fingerprint

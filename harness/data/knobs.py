@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from harness.data.check import DataError, Limits, fitted, unknown
+from harness.data.check import Limits, fitted
+from harness.errors import DataError, unknown
 
 STREAMS = ("rgb", "flow")
 

@@ -14,10 +14,11 @@ import numpy as np
 
 from harness.data import timeline
 from harness.data.cache import Plan
-from harness.data.check import DataError, check_streams
+from harness.data.check import check_streams
 from harness.data.dataset import Draft, Split, multi_hot
 from harness.data.knobs import STREAMS, Knobs, replaced
 from harness.data.timeline import Script, Timeline, draw, draw_script
+from harness.errors import DataError
 from harness.settings import Source
 
 
@@ -152,7 +153,7 @@ def name(source: Source) -> str:
 
 def digest(source: Source) -> str:
     """Changes with the constants, the seed, the streams and the code that generates."""
-    from harness.results import code
+    from harness.sources import code
 
     parts = [repr(replaced(source.scale, source.knobs)), str(source.seed), repr(picked(source))]
     parts += [code(Path(str(module.__file__)).read_text()) for module in (timeline, sys.modules[__name__])]

@@ -1,0 +1,1 @@
+"""What the paper claims, judged on records: statistics, evidence, verdicts."""

@@ -1,0 +1,34 @@
+"""Sequential studies (``seeds: {at_least, at_most, until: decided}``): more seeds for the rows of undecided claims.
+
+Looks are fixed beforehand (``stats.looks_until``); at each one the rows of claims that are still undecided get seeds up
+to it, 0 .. n-1 without gaps. A call that finds all results stored walks the same way to the same seeds.
+"""
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from harness.study import Study
+
+
+def further(study: "Study", root: Path) -> "Study | None":
+    """``study`` with the seeds of its next look; None where its claims are decided or all looks are taken."""
+    if study.until is None or study.quick:
+        return None
+    from harness.claims import statistics as stats
+    from harness.claims import verdicts as claims
+    from harness.store import results
+    from harness.study import with_seeds
+
+    counts = seeds(study)
+    looks = stats.looks_until(study.until.at_least, study.until.at_most)
+    ahead = [look for look in looks if look > max(counts.values(), default=0)]
+    verdicts = claims.judge(study, results.frame(study, root), root)
+    rows = {row for verdict in verdicts if verdict.status == "undecided" for row in verdict.rows}
+    return with_seeds(study, counts | dict.fromkeys(rows, ahead[0])) if ahead and rows else None
+
+
+def seeds(study: "Study") -> dict[int, int]:
+    """Seeds per row number."""
+    return dict(Counter(row for row, _ in {(run.row, run.seed) for run in study.runs}))

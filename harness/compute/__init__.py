@@ -1,0 +1,1 @@
+"""What a worker does: train, localise, measure."""

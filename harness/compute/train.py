@@ -1,0 +1,195 @@
+"""Training: ``steps`` is a generator over optimiser steps, ``fit`` consumes it into a training of the run store."""
+
+import math
+import resource
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from harness import data
+from harness.compute import score
+from harness.data.sampling import gather, stratified, uniform
+from harness.settings import Settings, Training
+from harness.store import results
+from harness.store.results import Job, Progress
+from model.case import Case, Step
+from model.streams import Batch, Shape
+
+EVALUATION_VIDEOS = 32  # videos per forward pass in testing
+
+
+@dataclass(frozen=True)
+class Streams:
+    """Random numbers of a run: independent generators, equal for all rows of a seed, so that rows are paired."""
+
+    initial: int
+    order: np.random.Generator
+    sampling: np.random.Generator
+    dropout: torch.Generator
+
+    @classmethod
+    def of(cls, seed: int, device: torch.device) -> "Streams":
+        initial, order, sampling, dropout = np.random.SeedSequence(seed).spawn(4)
+        return cls(
+            int(initial.generate_state(1)[0]),
+            np.random.default_rng(order),
+            np.random.default_rng(sampling),
+            torch.Generator(device).manual_seed(int(dropout.generate_state(1)[0])),
+        )
+
+
+@dataclass
+class State:
+    """What changes while training: the model, its optimiser and the carried Q^R."""
+
+    case: Case
+    optimizer: torch.optim.Optimizer
+    Q_R: torch.Tensor
+    device: torch.device
+
+
+def start(settings: Settings, dataset: data.Dataset, streams: Streams, device: torch.device) -> State:
+    """Model and optimiser before step 1 (Appendix E.3: Adam)."""
+    train = dataset.train
+    shape = Shape(len(dataset.streams), train.features.shape[-1], train.labels.shape[1], settings.case.width)
+    case = Case(settings.case, shape, streams.initial).to(device)
+    training = settings.training
+    optimizer = torch.optim.Adam(case.parameters(), training.lr, weight_decay=training.weight_decay, fused=True)
+    return State(case, optimizer, case.initial_q_r(), device)
+
+
+def orders(videos: int, batch: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Batches of video indices: epoch after epoch in a new order, the incomplete last batch dropped."""
+    size = min(batch, videos)
+    while True:
+        order = rng.permutation(videos)
+        yield from order[: videos // size * size].reshape(-1, size)
+
+
+def steps(state: State, train: data.Split, training: Training, streams: Streams) -> Iterator[tuple[int, Step]]:
+    """Yield (number, Step) after each optimiser step, 1 .. ``training.steps``."""
+    batches = orders(len(train.ids), training.batch, streams.order)
+    for number, videos in zip(range(1, training.steps + 1), batches):
+        indices = stratified(train.lengths[videos], training.snippets, streams.sampling)
+        batch = Batch(
+            torch.from_numpy(gather(train, videos, indices)).to(state.device),
+            torch.from_numpy(train.labels[videos]).to(state.device),
+            float(number <= training.warm_up),
+            streams.dropout,
+        )
+        yield number, update(state, batch)
+
+
+def update(state: State, batch: Batch) -> Step:
+    """One optimiser step (Eq. 16); gradients stay readable until the next."""
+    state.case.project_()
+    step = state.case.step(state.Q_R, batch)
+    state.optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(step.loss)
+    state.optimizer.step()
+    state.Q_R = step.Q_R
+    return step
+
+
+@torch.no_grad()
+def test_scores(state: State, split: data.Split, training: Training) -> dict[str, np.ndarray]:
+    """Snippet scores of every video of ``split``, sampled uniformly to T, video axis first, and Q^R (M, K, 2)."""
+    state.case.eval()
+    parts: list[dict[str, torch.Tensor]] = []
+    for start_ in range(0, len(split.ids), EVALUATION_VIDEOS):
+        videos = np.arange(start_, min(start_ + EVALUATION_VIDEOS, len(split.ids)))
+        x = torch.from_numpy(gather(split, videos, uniform(split.lengths[videos], training.snippets)))
+        parts.append({k: v.cpu() for k, v in state.case.scores(x.to(state.device), state.Q_R).items()})
+        if not training.keep_embeddings:
+            parts[-1].pop("embedding")
+    state.case.train()
+    return {k: torch.cat([p[k] for p in parts]).numpy() for k in parts[0]} | {"Q_R": state.Q_R.cpu().numpy()}
+
+
+@dataclass
+class Curves:
+    """Per-step scalars, kept as tensors until read: no synchronisation inside a step."""
+
+    names: list[str] = field(default_factory=list)
+    rows: list[torch.Tensor] = field(default_factory=list)
+
+    def add(self, step: Step) -> None:
+        scalars = {"loss": step.loss.detach()}
+        scalars |= {f"loss/{name}": value.detach() for name, value in step.parts.items()} | step.monitors
+        self.names = self.names or list(scalars)
+        self.rows.append(torch.stack([scalars[name] for name in self.names]))
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        table = torch.stack(self.rows).cpu().numpy()
+        return {"step": np.arange(1, len(table) + 1)} | {name: table[:, i] for i, name in enumerate(self.names)}
+
+    def trouble(self) -> str:
+        """Why the run must stop: the first step and term that is not finite; empty when all is well."""
+        table = torch.stack(self.rows).isfinite()
+        if bool(table[:, 0].all()):
+            return ""
+        step = int((~table[:, 0]).nonzero()[0, 0])
+        bad = [name for name, ok in zip(self.names, table[step].tolist()) if not ok]
+        return f"{', '.join(bad)} not finite at step {step + 1}"
+
+
+def fit(job: Job, progress: Callable[[Progress], None]) -> None:
+    """Train ``job``, evaluate every k steps under each of its scorings, and write everything to the run store.
+
+    A loss that is not finite ends the run with status "nan" and the reason; other errors are the caller's to record.
+    """
+    began, settings, training = time.perf_counter(), job.settings, job.settings.training
+    dataset = data.load(settings.source, job.root)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    streams = Streams.of(job.seed, device)
+    state = start(settings, dataset, streams, device)
+    truth = score.Truth.of(dataset.test, training.snippets)
+    curves = Curves()
+    evaluations = {key: score.Evaluations() for key in job.scorings}
+    scores: dict[str, np.ndarray] = {}
+    testing, reason = 0.0, ""
+    for number, step in steps(state, dataset.train, training, streams):
+        curves.add(step)
+        last = number == training.steps
+        if not last and number % training.evaluate_every:
+            continue
+        if reason := curves.trouble():
+            break
+        clock = time.perf_counter()
+        scores = test_scores(state, dataset.test, training)
+        for key, scoring in job.scorings.items():
+            evaluations[key].add(number, score.evaluate(scores, scoring, truth, dataset.classes))
+        testing += time.perf_counter() - clock
+        value = next((e.latest("map/avg") for e in evaluations.values()), None)
+        progress(Progress(job.training_key, number, training.steps, value))
+    seconds = {"total": time.perf_counter() - began, "evaluation": testing}
+    arrays = {"curves": curves.arrays(), "scores": scores}
+    record = training_record(job, state, reason, seconds)
+    files = {"checkpoint.pt": checkpoint_writer(state)}
+    results.write_training(job.root, job.training_key, record, arrays, files, settings)
+    for key, scoring in {} if reason else job.scorings.items():
+        score.store(job, key, scoring, evaluations[key], dataset)
+
+
+def checkpoint_writer(state: State) -> Callable[[Path], None]:
+    """Writes weights and Q^R; read them with ``torch.load(path, weights_only=True)``."""
+    content = {"weights": state.case.state_dict(), "Q_R": state.Q_R}
+    return lambda path: torch.save(content, path)
+
+
+def training_record(job: Job, state: State, reason: str, seconds: dict[str, float]) -> dict[str, object]:
+    """What training.json says beside the settings, which ``results`` adds."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux: kilobytes
+    return {
+        "status": "nan" if reason else "ok",
+        "reason": reason,
+        "seed": job.seed,
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "peak_mb": math.ceil(peak),
+        "torch": torch.__version__,
+        "parameters": sum(p.numel() for p in state.case.parameters()),
+    }

@@ -1,0 +1,66 @@
+"""Bad input, told all at once: the two errors, the nearest allowed name, and values as messages show them."""
+
+import os
+import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+
+class ConfigError(Exception):
+    """Bad input: ``errors`` lists everything that is wrong, one line each."""
+
+    def __init__(self, errors: Iterable[str]) -> None:
+        self.errors = ordered(dict.fromkeys(errors))
+        super().__init__("\n".join(self.errors))
+
+
+def ordered(errors: Iterable[str]) -> list[str]:
+    """Errors file by file, in the order of their lines."""
+    files: dict[str, int] = {}
+
+    def place(error: str) -> tuple[int, int, int]:
+        at = re.match(r"(.+?):(\d+):(\d+): ", error)
+        file, line, column = (at[1], int(at[2]), int(at[3])) if at else (error.partition(":")[0], 0, 0)
+        return files.setdefault(file, len(files)), line, column
+
+    return sorted(errors, key=place)
+
+
+class DataError(ConfigError):
+    """Bad data or a bad data setting; ``errors`` lists every finding, one line each."""
+
+
+def hint(name: str, allowed: Iterable[str]) -> str:
+    """The nearest allowed name and all of them, as the end of a message."""
+    names = list(allowed)
+    near = get_close_matches(name, names, 1, 0.5) or [n for n in names if n.lower() == name.lower()]
+    return (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {', '.join(names) or 'none'}"
+
+
+def found(value: Any) -> str:
+    """``value`` as a message shows it."""
+    if isinstance(value, dict | list | tuple):
+        return "a mapping" if isinstance(value, dict) else "a list"
+    if value is None or isinstance(value, bool):
+        return {None: "nothing", True: "true", False: "false"}[value]
+    return f"the text '{value[:60]}'" if isinstance(value, str) else str(value).replace("inf", ".inf")
+
+
+def shown(path: Path) -> str:
+    """``path`` for a message: relative where it lies below the working directory."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+def unknown(what: str, name: str, allowed: Iterable[str]) -> str:
+    """'unknown WHAT 'NAME'; did you mean ...? allowed: ...' for a message."""
+    return f"unknown {what} '{name}'; {hint(name, sorted(allowed))}"
+
+
+def unsafe(name: str) -> str:
+    """Why ``name`` must not become part of a path; empty when it may."""
+    if name in {"", "."} or ".." in name or any(character in name for character in "/\\\0"):
+        return "is not a plain name (no '/', no '\\', no '..', not empty)"
+    return ""

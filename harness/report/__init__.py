@@ -1,0 +1,1 @@
+"""Tables, figures and pages of a study from the run store; no torch, no mlflow."""

@@ -1,0 +1,1 @@
+"""Searches: Optuna on held-out training videos, an honest comparison on test."""

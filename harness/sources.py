@@ -1,0 +1,66 @@
+"""The code that determines a result: its digest, and the commit it was checked out from."""
+
+import ast
+import hashlib
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+HOME = Path(__file__).resolve().parent.parent
+SOURCES = ("model/*.py", "harness/data/*.py", "harness/compute/*.py")  # beside a run's settings and its baseline's file
+
+
+@cache
+def digest(baseline: str) -> str:
+    """16 hex digits over the code (no comments, docstrings or layout) that runs a baseline.
+
+    Every file of ``SOURCES``, but for the declarations of settings, whose values are in the key; and the baseline's
+    file. So a new baseline leaves the results of the others fresh.
+    """
+    paths = {path for name in SOURCES for path in HOME.glob(name)} - {HOME / "model" / "settings.py"}
+    total = hashlib.sha256()
+    for path in sorted(paths | own_files(HOME / "model" / "baselines", baseline)):
+        total.update(f"{path.relative_to(HOME).as_posix()}\n{code_of(path)}\n".encode())
+    return total.hexdigest()[:16]
+
+
+@cache
+def code_of(path: Path) -> str:
+    """``code`` of a file: most files are the same for all baselines, and parsing is what a digest costs."""
+    return code(path.read_text())
+
+
+def own_files(folder: Path, baseline: str) -> set[Path]:
+    """A baseline's file, and those of the baselines that it builds on."""
+    path = folder / f"{baseline}.py"
+    others = re.findall(r"^from model\.baselines\.(\w+) import", path.read_text(), re.MULTILINE)
+    return {path}.union(*(own_files(folder, other) for other in others))
+
+
+def code(source: str) -> str:
+    """Python source reduced to what runs: its syntax tree without docstrings."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        first = node.body[0] if node.body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str):
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def git(*arguments: str) -> str:
+    """Output of a git command on the sources; empty in an unpacked archive or without git."""
+    if not (HOME / ".git").exists():
+        return ""
+    command = ["git", "-C", str(HOME), *arguments]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.rstrip()
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def commit() -> str:
+    """Commit of the sources; "unknown" in an unpacked archive."""
+    return git("describe", "--always", "--dirty") or "unknown"

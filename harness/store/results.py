@@ -1,0 +1,232 @@
+"""The run store: a finished training, and each scoring of it, is a folder addressed by what determines it.
+
+``<root>/store/<training key>/`` holds training.json (written last: it makes the training finished), curves.npz,
+scores.npz, checkpoint.pt and log.txt; ``<scoring key>/`` below it holds predictions.json and, last, result.json.
+No torch, no mlflow. Every file lands by a rename inside its folder, so a reader sees a whole file or none.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness.settings import Settings
+from harness.sources import digest
+from harness.study.keys import flat
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.study import Run, Study
+
+FRAME = ("study", "row", "label", "seed", "column", "metric", "value", "selection", "status")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training and the scorings asked of it; what travels to a worker."""
+
+    training_key: str
+    settings: Settings
+    seed: int
+    scorings: Mapping[str, Settings]  # scoring key -> settings, equal but for what only scoring reads
+    root: Path  # the mlruns folder
+    label: str  # for people: "row 3 seed 1"
+    rescore: bool = False  # the training is finished: only scorings are missing
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a job is; ``value`` is map/avg (percent) of its first scoring at the last evaluation."""
+
+    training_key: str
+    step: int
+    steps: int
+    value: float | None = None
+
+
+def training_folder(root: Path, key: str) -> Path:
+    return root / "store" / key
+
+
+def scoring_folder(root: Path, training_key: str, scoring_key: str) -> Path:
+    return training_folder(root, training_key) / scoring_key
+
+
+@contextlib.contextmanager
+def landing(path: Path) -> Iterator[Path]:
+    """Write to the temporary path given; it replaces ``path`` when the block ends well and is removed when not."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    with landing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=None if "predictions" in path.name else 1))
+
+
+def read_json(path: Path) -> Any:
+    """Content of ``path``; None where it is absent or was cut off by a full disk."""
+    try:
+        return json.loads(path.read_text())
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        return None
+
+
+def write_training(
+    root: Path,
+    key: str,
+    record: Mapping[str, Any],
+    arrays: Mapping[str, Mapping[str, np.ndarray]],
+    files: Mapping[str, Callable[[Path], None]],
+    settings: Settings,
+) -> None:
+    """Store a training that ended. ``arrays["curves"]`` becomes curves.npz; ``files`` maps a name to its writer.
+
+    What an earlier attempt left (its training.json first, then its scorings) is removed before anything is written.
+    """
+    folder = training_folder(root, key)
+    forget(root, key)
+    for name, content in arrays.items():
+        with landing(folder / f"{name}.npz") as temporary, temporary.open("wb") as stream:
+            np.savez(stream, allow_pickle=False, **content)
+    for name, writer in files.items():
+        with landing(folder / name) as temporary:
+            writer(temporary)
+    write_json(folder / "training.json", stamped(key, record, settings))
+
+
+def stamped(key: str, record: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    """``record`` with what every stored record says: key, source digest, time (UTC) and settings."""
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    own = digest(settings.case.baseline)
+    return {**record, "key": key, "digest": own, "finished": finished, "settings": flat(settings)}
+
+
+def write_result(
+    root: Path,
+    training_key: str,
+    scoring_key: str,
+    result: Mapping[str, Any],
+    predictions: Mapping[str, Any],
+    settings: Settings,
+) -> None:
+    """Store one scoring: predictions.json (ActivityNet format) and then result.json."""
+    folder = scoring_folder(root, training_key, scoring_key)
+    write_json(folder / "predictions.json", predictions)
+    record = {"training_key": training_key, **result}
+    write_json(folder / "result.json", stamped(scoring_key, record, settings))
+
+
+def write_failure(job: Job, reason: str) -> None:
+    """Record that ``job`` failed; a finished training whose scoring failed stays finished."""
+    if not job.rescore:
+        record = {"status": "failed", "reason": reason, "seed": job.seed}
+        write_training(job.root, job.training_key, record, {}, {}, job.settings)
+
+
+def forget(root: Path, key: str) -> None:
+    """Remove a training's record and scorings, so that a half-written successor never looks finished."""
+    folder = training_folder(root, key)
+    (folder / "training.json").unlink(missing_ok=True)
+    for path in folder.glob("*/result.json"):
+        path.unlink(missing_ok=True)
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def unfinished(job: Job) -> Iterator[None]:
+    """Mark ``job``'s folder while it trains: a kill between training and scorings is then seen by ``broken``."""
+    path = training_folder(job.root, job.training_key) / "unfinished.json"
+    write_json(path, {"scorings": list(job.scorings), "pid": os.getpid()})
+    yield
+    path.unlink(missing_ok=True)
+
+
+def broken(root: Path, key: str) -> frozenset[str]:
+    """Scoring keys that an interrupted training was still to write; empty for one that ended."""
+    content = read_json(training_folder(root, key) / "unfinished.json")
+    return frozenset(content["scorings"] if content else ())
+
+
+def read_training(root: Path, key: str) -> dict[str, Any] | None:
+    return read_json(training_folder(root, key) / "training.json")
+
+
+def read_result(root: Path, training_key: str, scoring_key: str) -> dict[str, Any] | None:
+    return read_json(scoring_folder(root, training_key, scoring_key) / "result.json")
+
+
+def read_arrays(root: Path, key: str, name: str) -> dict[str, np.ndarray]:
+    with np.load(training_folder(root, key) / f"{name}.npz", allow_pickle=False) as content:
+        return dict(content)
+
+
+def read_scores(root: Path, key: str) -> dict[str, np.ndarray]:
+    """Test scores of a training (see contract of ``model.case.Case.scores``), video axis first."""
+    return read_arrays(root, key, "scores")
+
+
+def read_curves(root: Path, key: str) -> dict[str, np.ndarray]:
+    """Per-step scalars of a training: ``step`` and one array per loss part and monitor."""
+    return read_arrays(root, key, "curves")
+
+
+def status(root: Path, run: "Run") -> str:
+    """State of a run: "ok", "stale" (other sources), "failed", "nan" or "missing" (not run yet)."""
+    training = read_training(root, run.training_key)
+    if training is None:
+        return "missing"
+    if training["status"] != "ok":
+        return str(training["status"])
+    result = read_result(root, run.training_key, run.scoring_key)
+    if result is None:
+        return "missing"
+    return "ok" if training["digest"] == result["digest"] == digest(run.settings.case.baseline) else "stale"
+
+
+def frame(study: "Study", root: Path = Path("mlruns")) -> "pd.DataFrame":
+    """One line per run and column; ``value`` is NaN where there is no result (``status`` says why)."""
+    import pandas as pd
+
+    labels = {row.number: row.label for row in study.rows}
+    lines = [
+        (study.name, run.row, labels[run.row], run.seed, column.name, column.metric, value, column.selection, state)
+        for run in study.runs
+        for state, values in [_values(root, study, run)]
+        for column, value in values
+    ]
+    return pd.DataFrame(lines, columns=list(FRAME))
+
+
+def _values(root: Path, study: "Study", run: "Run") -> tuple[str, list[tuple[Any, float]]]:
+    """Status of a run and, for each of its columns, the column and its value."""
+    state = status(root, run)
+    result = (read_result(root, run.training_key, run.scoring_key) or {}) if state in {"ok", "stale"} else {}
+    columns = [column for column in study.columns if column.name in run.columns]
+    return state, [(column, _value(result, column.metric, column.selection)) for column in columns]
+
+
+def _value(result: Mapping[str, Any], metric: str, selection: str) -> float:
+    source = result if selection == "last" else result.get("best") or {}
+    return float(source.get("metrics", {}).get(metric, float("nan")))
+
+
+def values(frame: "pd.DataFrame") -> dict[tuple[int, str], dict[int, float]]:
+    """(row, column) -> seed -> value, NaN for a run without result."""
+    out: dict[tuple[int, str], dict[int, float]] = {}
+    for row, column, seed, value in zip(frame["row"], frame["column"], frame["seed"], frame["value"]):
+        out.setdefault((int(row), str(column)), {})[int(seed)] = float(value)
+    return out

@@ -1,0 +1,5 @@
+"""The study: one YAML file, one table, as frozen dataclasses; no torch."""
+
+from harness.study.loading import Column, Row, Run, Seeds, Study, load, with_seeds
+
+__all__ = ["Column", "Row", "Run", "Seeds", "Study", "load", "with_seeds"]

@@ -1,0 +1,1 @@
+"""Run store -> MLflow, for people to browse; the only importer of mlflow."""
