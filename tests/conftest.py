@@ -30,7 +30,7 @@ def shared() -> Path:
 @pytest.fixture(scope="session")
 def reference(request: pytest.FixtureRequest) -> Path:
     """The folder of recorded numbers."""
-    from reference import ABSENT, folder
+    from support.reference import ABSENT, folder
 
     found = folder(request.config)
     if found is None:

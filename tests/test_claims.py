@@ -3,7 +3,6 @@
 import json
 from dataclasses import replace
 
-import made
 import numpy as np
 import pytest
 
@@ -11,20 +10,19 @@ from harness.claims import evidence
 from harness.claims import statistics as stats
 from harness.claims import verdicts as claims
 
-BEATS = "row: 2, beats: 1, on: mAP, by: 2.0"
-BASE = np.array([38.0, 39.1, 37.5, 38.6, 38.2])
-NOISE = np.array([0.1, -0.2, 0.15, 0.05, -0.1])
+from support import stores
+from support.stores import BASE, BEATS, NOISE
 
 
 def judged(folder, text, values, **options):
     """Verdicts on claims given as YAML, from values per row and column."""
-    loaded = made.load(folder, text, **options)
-    return claims.judge(loaded, made.frame(loaded, values), folder / "mlruns")
+    loaded = stores.load(folder, text, **options)
+    return claims.judge(loaded, stores.frame(loaded, values), folder / "mlruns")
 
 
 def one(folder, text, rows, column="mAP", **options):
     """The verdict on one claim about a column, from values per row."""
-    (verdict,) = judged(folder, made.claim(text), {(i, column): x for i, x in enumerate(rows, 1)}, **options)
+    (verdict,) = judged(folder, stores.claim(text), {(i, column): x for i, x in enumerate(rows, 1)}, **options)
     return verdict
 
 
@@ -52,12 +50,12 @@ def test_words_are_those_of_a_test_bed(tmp_path):
 
 
 def test_words_on_real_data_are_plain(tmp_path):
-    loaded = made.load(tmp_path, made.claim(BEATS))
+    loaded = stores.load(tmp_path, stores.claim(BEATS))
     source = replace(loaded.rows[0].settings.source, name="folder", path="x")
     real = replace(
         loaded, data="real", rows=tuple(replace(r, settings=replace(r.settings, source=source)) for r in loaded.rows)
     )
-    frame = made.frame(loaded, {(1, "mAP"): BASE, (2, "mAP"): BASE + 2 + NOISE})
+    frame = stores.frame(loaded, {(1, "mAP"): BASE, (2, "mAP"): BASE + 2 + NOISE})
     (verdict,) = claims.judge(real, frame, tmp_path)
     assert verdict.words == "supported"
     assert verdict.scope == "on real, preset paper, 5 seeds"
@@ -91,7 +89,7 @@ def test_what_cannot_be_tested_does_not_ease_the_others(tmp_path):
     x = 1.0 + NOISE * 5
     assert 0.025 < stats.difference(x).p < 0.05
     failed = np.array([*(BASE[:4] + 90), np.nan])
-    text = made.claim("row: 2, beats: 1, on: mAP")[:-1] + ", " + made.claim("row: 3, beats: 1, on: mAP")[1:]
+    text = stores.claim("row: 2, beats: 1, on: mAP")[:-1] + ", " + stores.claim("row: 3, beats: 1, on: mAP")[1:]
     verdicts = judged(tmp_path, text, {(1, "mAP"): BASE, (2, "mAP"): BASE + x, (3, "mAP"): failed})
     assert [v.status for v in verdicts] == ["undecided", "undecided"]
     assert verdicts[0].level == pytest.approx(0.025)
@@ -100,7 +98,7 @@ def test_what_cannot_be_tested_does_not_ease_the_others(tmp_path):
 
 def test_verdict_interval_and_adjusted_p_agree(tmp_path):
     many = [f"row: {a}, beats: {b}, on: mAP" for a, b in ((2, 1), (3, 1), (3, 2))]
-    text = "[" + ", ".join(made.claim(t)[1:-1] for t in many) + "]"
+    text = "[" + ", ".join(stores.claim(t)[1:-1] for t in many) + "]"
     values = {(1, "mAP"): BASE, (2, "mAP"): BASE + 0.1 + NOISE, (3, "mAP"): BASE + 0.9 - NOISE}
     for v in judged(tmp_path, text, values):
         assert (v.status == "supported") == (v.low > 0) == (v.p_adjusted <= 0.05 and v.delta > 0)
@@ -144,7 +142,7 @@ def test_extreme_needs_every_row(tmp_path):
 
 
 def test_highest_of_several_columns_in_one_row(tmp_path):
-    text = made.claim("row: 2, highest_on: [mAP, H]")
+    text = stores.claim("row: 2, highest_on: [mAP, H]")
     assert judged(tmp_path, text, {(2, "mAP"): BASE, (2, "H"): BASE - 2 + NOISE})[0].status == "supported"
     assert judged(tmp_path, text, {(2, "mAP"): BASE, (2, "H"): BASE + 2 + NOISE})[0].status == "contradicted"
 
@@ -159,10 +157,10 @@ def test_highest_of_several_columns_in_one_row(tmp_path):
 )
 def test_a_curve_at_a_share_of_training(tmp_path, text, status):
     """A curve that falls from 1 to 0 in equal steps is below 0.5 after half of the training."""
-    loaded = made.load(tmp_path, made.claim(f"row: 1, on: H, {text}"))
+    loaded = stores.load(tmp_path, stores.claim(f"row: 1, on: H, {text}"))
     root = tmp_path / "mlruns"
-    made.fill(loaded, root, curve=lambda row, seed: np.linspace(1, 0, 101)[1:] + 0.01 * NOISE[seed])
-    frame = made.frame(loaded, {})
+    stores.fill(loaded, root, curve=lambda row, seed: np.linspace(1, 0, 101)[1:] + 0.01 * NOISE[seed])
+    frame = stores.frame(loaded, {})
     (verdict,) = claims.judge(loaded, frame, root)
     assert verdict.status == status
     share = float(text.rpartition(" ")[2])
@@ -170,9 +168,9 @@ def test_a_curve_at_a_share_of_training(tmp_path, text, status):
 
 
 def test_a_curve_with_a_failed_seed_is_undecided(tmp_path):
-    loaded = made.load(tmp_path, made.claim("row: 1, on: H, below: 2.0, by_share: 1.0"))
-    made.fill(loaded, tmp_path / "mlruns", curve=lambda row, seed: np.full(100, NOISE[seed]), failed={(1, 2)})
-    (verdict,) = claims.judge(loaded, made.frame(loaded, {}), tmp_path / "mlruns")
+    loaded = stores.load(tmp_path, stores.claim("row: 1, on: H, below: 2.0, by_share: 1.0"))
+    stores.fill(loaded, tmp_path / "mlruns", curve=lambda row, seed: np.full(100, NOISE[seed]), failed={(1, 2)})
+    (verdict,) = claims.judge(loaded, stores.frame(loaded, {}), tmp_path / "mlruns")
     assert (verdict.status, verdict.reason) == ("undecided", "row 1: 4/5 seeds have a result")
 
 

@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 
-import workers
-
 from harness.execute import executors as execute
 from harness.execute import pool
 from harness.store import results
+
+from support import workers
 
 
 def run(jobs, slots=2, worker=workers.toy):
@@ -78,7 +78,7 @@ def test_log_holds_everything_that_is_written(tmp_path, capfd):
 SCRIPT = """
 import sys, pathlib
 sys.path.insert(0, {tests!r})
-import workers
+from support import workers
 from harness.execute import executors as execute
 root = pathlib.Path({root!r})
 if __name__ == "__main__":

@@ -20,8 +20,6 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 import torch
-from recording import STREAMS, Pair, batch, check, off, opened, precision, tolerance
-from reference import arrays, files, kind, parametrize
 from torch import Tensor
 
 from harness.compute.train import State, update
@@ -31,6 +29,9 @@ from model.baselines import proposed, wum
 from model.case import Step
 from model.settings import OPTIONS, AslOptions, BasnetOptions, WumOptions
 from model.streams import Batch, Snippets
+
+from support.recordings import STREAMS, Pair, batch, check, off, opened, precision, tolerance
+from support.reference import arrays, files, kind, parametrize
 
 MODULES = {  # recorded module -> ours; "{}": one per stream
     "asl": {

@@ -16,8 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from recording import FIELDS, Pair, check, compared_lists, grouped, off, seconds, stated
-from reference import DEFAULT, THUMOS14, arrays, changed, files, kind, numbers, parametrize, records
 
 from harness.compute.localize import searched, upsample
 from harness.compute.score import refined
@@ -26,6 +24,9 @@ from model.baselines import asl, basnet, wum
 from model.inference import Group, Inference
 from model.mil import select
 from model.settings import OPTIONS
+
+from support.recordings import FIELDS, Pair, check, compared_lists, grouped, off, seconds, stated
+from support.reference import DEFAULT, THUMOS14, arrays, changed, files, kind, numbers, parametrize, records
 
 METHODS = ("asl", "basnet", "wum")
 READ = {  # recorded network outputs, from which the rest follows

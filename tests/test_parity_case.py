@@ -13,8 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from recording import STREAMS, Pair, batch, check, off, opened, precision, tolerance
-from reference import arrays, files, parametrize
 from torch import Tensor
 
 from harness.compute.train import State, update
@@ -24,6 +22,9 @@ from model.clustering import prototypes
 from model.labeling import RANKS, class_marginal, entropy, log_prior, start_q_r
 from model.mil import calibrate, foreground_labels, generalised_bce, pool, select, video_loss
 from model.streams import Batch, Snippets
+
+from support.recordings import STREAMS, Pair, batch, check, off, opened, precision, tolerance
+from support.reference import arrays, files, parametrize
 
 MODULES = ("video_encoder", "action_classifier", "attention_encoder", "attention_layer")
 INPUTS = ("features", "labels", "hyper")  # recorded, read by the test, with init/

@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from recording import Pair, check, compared_lists, grouped, seconds, stated
-from reference import THUMOS14, arrays, changed, files, numbers, parametrize, records
 
 from harness.compute import score
 from harness.compute.localize import searched, upsample
@@ -22,6 +20,9 @@ from model.baselines import load
 from model.clustering import assisted
 from model.inference import Group, Inference
 from model.labeling import log_sinkhorn
+
+from support.recordings import Pair, check, compared_lists, grouped, seconds, stated
+from support.reference import THUMOS14, arrays, changed, files, numbers, parametrize, records
 
 READ = {"logits", "prior", "beta", "temp", "eps", "Q"}
 ROUNDS = 3  # of the released code

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference import CLAIMED, changed, files, folder, kind, numbers, parametrize, records
 
 from harness.evaluate import average_precision, collect, main
+
+from support.reference import CLAIMED, changed, files, folder, kind, numbers, parametrize, records
 
 TOLERANCE = 1e-12
 

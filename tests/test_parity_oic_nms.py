@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from reference import changed, files, numbers, parametrize, records
 
 from harness.compute.localize import detect, nms
 from harness.settings import Localization
 from model.inference import Group, Inference
+
+from support.reference import changed, files, numbers, parametrize, records
 
 TOLERANCE = 1e-8
 RELEASED_GAMMA = 0.2  # of the released call, whose gamma lands in the position of lambda

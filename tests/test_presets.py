@@ -3,15 +3,16 @@
 from dataclasses import replace
 
 import pytest
-import study_files
 
 from harness import study
 from harness.settings import Settings
 from harness.study.document import Mark
 from harness.study.keys import flat
 from harness.study.layers import build, fold
-from harness.study.presets import STUDIES, base_layers, preset
+from harness.study.presets import STUDIES, base_layers, known, preset
 from model.settings import ProposedOptions
+
+from support import study_files
 
 
 @pytest.fixture
@@ -75,7 +76,7 @@ def test_presets_beside_the_study(write):
 
 
 def test_known_lists_everything_with_a_title():
-    found = study.known()
+    found = known()
     assert found["studies"]["table2"] == "Contribution of each component (Table 2)"
     assert set(found) == {"studies", "data sets", "presets", "baselines"}
     assert all(text for names in found.values() for text in names.values())

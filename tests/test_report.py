@@ -4,25 +4,25 @@ import io
 import re
 import subprocess
 import sys
-import time
 from html.parser import HTMLParser
 
-import made
 import numpy as np
 import pytest
 from rich.console import Console
-from test_claims import BASE, BEATS, NOISE
 
 from harness import sources, study
 from harness.report import card
 from harness.report import writing as report
 
+from support import stores
+from support.stores import BASE, BEATS, NOISE
+
 
 @pytest.fixture
 def stored(tmp_path):
     """A study with a claim and a filled store: (study, root)."""
-    loaded = made.load(tmp_path, made.claim(BEATS))
-    made.fill(loaded, tmp_path / "mlruns", lambda row, seed, name: BASE[seed] + 2 * (row == 2) + row * NOISE[seed])
+    loaded = stores.load(tmp_path, stores.claim(BEATS))
+    stores.fill(loaded, tmp_path / "mlruns", lambda row, seed, name: BASE[seed] + 2 * (row == 2) + row * NOISE[seed])
     return loaded, tmp_path / "mlruns"
 
 
@@ -84,14 +84,14 @@ def test_the_page_is_self_contained_and_says_what_it_must(stored):
 
 
 def test_a_page_escapes_what_a_study_says(tmp_path):
-    loaded = made.load(tmp_path, text=made.HEAD.replace("A study with", "<script>alert(1)</script>"), seeds="1")
+    loaded = stores.load(tmp_path, text=stores.HEAD.replace("A study with", "<script>alert(1)</script>"), seeds="1")
     place = report.write(loaded, tmp_path / "mlruns")
     assert "<script" not in (place / "report.html").read_text()
 
 
 def test_failed_runs_are_marked_and_the_claim_is_open(tmp_path):
-    loaded, root = made.load(tmp_path, made.claim(BEATS)), tmp_path / "mlruns"
-    made.fill(loaded, root, failed={(2, 1)})
+    loaded, root = stores.load(tmp_path, stores.claim(BEATS)), tmp_path / "mlruns"
+    stores.fill(loaded, root, failed={(2, 1)})
     text = (report.write(loaded, root) / "table.md").read_text()
     assert "(4/5)" in text
     assert "of 15 runs have no result" in text
@@ -113,7 +113,7 @@ def test_figures_are_inlined_with_their_captions(stored, monkeypatch):
 def test_reports_of_other_data_presets_and_settings_lie_apart(tmp_path):
     root = tmp_path / "mlruns"
     kinds = [{}, {"quick": True}, {"base": "released"}, {"sets": ["case.clusters=4"]}]
-    places = [report.folder(made.load(tmp_path, **kind), root) for kind in kinds]
+    places = [report.folder(stores.load(tmp_path, **kind), root) for kind in kinds]
     names = [place.relative_to(root / "reports").as_posix() for place in places]
     assert names == ["made", "made/synthetic-tiny", "made/synthetic-released", "made/case.clusters=4"]
 
@@ -128,11 +128,11 @@ def test_show_prints_table_and_verdicts(stored):
 
 
 def test_a_sequential_study_is_shown_with_the_seeds_it_has(tmp_path):
-    root, options = tmp_path / "mlruns", {"claims": made.claim(BEATS), "seeds": "{at_least: 3, at_most: 10}"}
-    loaded = made.load(tmp_path, **options)
-    made.fill(loaded, root, lambda row, seed, name: 40.0 + np.random.default_rng([row, seed]).normal())
+    root, options = tmp_path / "mlruns", {"claims": stores.claim(BEATS), "seeds": "{at_least: 3, at_most: 10}"}
+    loaded = stores.load(tmp_path, **options)
+    stores.fill(loaded, root, lambda row, seed, name: 40.0 + np.random.default_rng([row, seed]).normal())
     assert max(run.seed for run in report.grown(loaded, root).runs) == 2, "not grown: the next look has not been taken"
-    made.fill(study.with_seeds(loaded, {1: 5, 2: 5}), root, lambda row, seed, name: 40.0 + seed % 2 * row)
+    stores.fill(study.with_seeds(loaded, {1: 5, 2: 5}), root, lambda row, seed, name: 40.0 + seed % 2 * row)
     grown = report.grown(loaded, root)
     assert {row: max(r.seed for r in grown.runs if r.row == row) for row in (1, 2, 3)} == {1: 4, 2: 4, 3: 2}
     assert any("Sequential" in note for note in report.notes(grown, []))
@@ -151,16 +151,14 @@ def test_the_report_card_lists_every_study(stored):
     assert all((path.parent / link).exists() for link in parsed.links)
 
 
-def test_the_command_needs_no_torch_and_little_time(stored):
+def test_the_command_needs_neither_torch_nor_mlflow(stored):
     loaded, root = stored
-    code = "import sys; from harness.report.writing import main; code = main(sys.argv[1:]); assert 'torch' not in sys.modules; "
-    code += "assert 'mlflow' not in sys.modules; sys.exit(code)"
+    code = "import sys; from harness.report.writing import main; code = main(sys.argv[1:])\n"
+    code += "assert not {'torch', 'mlflow'} & set(sys.modules); sys.exit(code)"
     command = [sys.executable, "-c", code, str(loaded.path), "--output", str(root)]
-    began = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "report:" in done.stdout
-    assert time.perf_counter() - began < 10, "3 s where nothing else runs"
 
 
 def test_bad_input_is_refused(tmp_path, capsys):

@@ -4,11 +4,12 @@ import json
 
 import numpy as np
 import pytest
-import workers
-from workers import study
 
 from harness import sources
 from harness.store import plan, results
+
+from support import workers
+from support.workers import study
 
 
 def test_training_reads_back_bit_for_bit(tmp_path):

@@ -7,13 +7,14 @@ from math import inf
 from pathlib import Path
 
 import pytest
-import study_files
 
 from harness import study
 from harness.settings import Settings
 from harness.study.keys import flat, keys
 from harness.study.presets import HOME, STUDIES
 from model.settings import CoLabel
+
+from support import study_files
 
 ALL = sorted(STUDIES.glob("*.yaml"))
 

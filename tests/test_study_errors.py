@@ -1,14 +1,15 @@
 """Bad study files: every mistake is refused with its line and column, what was found and what is allowed."""
 
 import pytest
-import study_files
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from study_files import refused
 
 from harness import study
 from harness.errors import ConfigError
 from harness.study.presets import STUDIES
+
+from support import study_files
+from support.study_files import refused
 
 TABLE2 = (STUDIES / "table2.yaml").read_text(encoding="utf-8")
 

@@ -5,9 +5,7 @@ import io
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
-import made
 import numpy as np
 import pytest
 from rich.console import Console
@@ -15,6 +13,9 @@ from rich.console import Console
 from harness import study
 from harness.report import layout, notation, tables
 from harness.report import writing as report
+from harness.sources import HOME
+
+from support import stores
 
 VALUES = {
     (1, "mAP"): [38.0, 40.0],
@@ -79,8 +80,8 @@ DOCUMENT = r"\documentclass{article}\usepackage{booktabs,amssymb,graphicx}\begin
 @pytest.fixture
 def two(tmp_path):
     """The study at two seeds and its cells."""
-    loaded = made.load(tmp_path, seeds="2")
-    return loaded, tables.cells(loaded, made.frame(loaded, VALUES))
+    loaded = stores.load(tmp_path, seeds="2")
+    return loaded, tables.cells(loaded, stores.frame(loaded, VALUES))
 
 
 def test_csv(two):
@@ -104,8 +105,8 @@ def test_terminal_shows_measured_beside_published(two):
 
 
 def test_comparison_has_the_papers_layout(tmp_path):
-    loaded = made.load(tmp_path, text=COMPARISON, seeds="2")
-    cells = tables.cells(loaded, made.frame(loaded, {(1, "0.5"): [30, 32], (1, "AVG"): [40, 41]}))
+    loaded = stores.load(tmp_path, text=COMPARISON, seeds="2")
+    cells = tables.cells(loaded, stores.frame(loaded, {(1, "0.5"): [30, 32], (1, "AVG"): [40, 41]}))
     shown = layout.layout(loaded, cells)
     assert [head.name for head in shown.heads] == ["", "Row", "Method", "", "0.5", "AVG (test-selected)", "n"]
     assert [line.cells for line in shown.lines] == [
@@ -123,9 +124,9 @@ def test_comparison_has_the_papers_layout(tmp_path):
 
 def test_every_study_of_the_project_has_a_table(tmp_path):
     """Before anything has run, measured cells are dashes and published ones stand."""
-    for path in sorted(Path(study.__file__).parent.parent.glob("studies/*.yaml")):
+    for path in sorted(HOME.glob("studies/*.yaml")):
         loaded = study.load(path, root=tmp_path)
-        cells = tables.cells(loaded, made.frame(loaded, {}))
+        cells = tables.cells(loaded, stores.frame(loaded, {}))
         shown = layout.layout(loaded, cells)
         assert {len(line.cells) for line in shown.lines} == {len(shown.heads)}, path.name
         assert all(cell.text == "–" for cell in cells)
@@ -137,9 +138,9 @@ def test_every_study_of_the_project_has_a_table(tmp_path):
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles(tmp_path):
     parts = []
-    for path in sorted(Path(study.__file__).parent.parent.glob("studies/table*.yaml")):
+    for path in sorted(HOME.glob("studies/table*.yaml")):
         loaded = study.load(path, root=tmp_path)
-        cells = tables.cells(loaded, made.frame(loaded, {}))
+        cells = tables.cells(loaded, stores.frame(loaded, {}))
         parts.append(tables.latex(loaded, cells, report.notes(loaded, [])) + r"\clearpage")
     (tmp_path / "all.tex").write_text(DOCUMENT % "\n".join(parts))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]

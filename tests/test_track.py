@@ -7,12 +7,13 @@ import sys
 from contextlib import closing
 
 import pytest
-import workers
 
 from harness import sources, ui
 from harness.store import results
 from harness.track import mirror as track
 from harness.track import series
+
+from support import workers
 
 mlflow = pytest.importorskip("mlflow")
 

@@ -185,16 +185,20 @@ def read_curves(root: Path, key: str) -> dict[str, np.ndarray]:
 
 
 def status(root: Path, run: "Run") -> str:
-    """State of a run: "ok", "stale" (other sources), "failed", "nan" or "missing" (not run yet)."""
-    training = read_training(root, run.training_key)
-    if training is None:
+    """State of a run, as ``state`` names it."""
+    training = read_training(root, run.training_key) or {}
+    return state(training, read_result(root, run.training_key, run.scoring_key) or {}, run.settings)
+
+
+def state(training: Mapping[str, Any], result: Mapping[str, Any], settings: Settings) -> str:
+    """What became of a run: "ok", "stale" (other sources), "failed", "nan" or "missing" (not run yet)."""
+    if not training:
         return "missing"
     if training["status"] != "ok":
         return str(training["status"])
-    result = read_result(root, run.training_key, run.scoring_key)
-    if result is None:
+    if not result:
         return "missing"
-    return "ok" if training["digest"] == result["digest"] == digest(run.settings.case.baseline) else "stale"
+    return "ok" if training["digest"] == result["digest"] == digest(settings.case.baseline) else "stale"
 
 
 def frame(study: "Study", root: Path = Path("mlruns")) -> "pd.DataFrame":

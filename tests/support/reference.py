@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "reference"
+DEFAULT = Path(__file__).resolve().parents[3] / "shared" / "reference"
 ABSENT = "no recorded numbers: ../shared/reference is absent and --reference was not given"
 THUMOS14 = (  # classes by index: recorded inference names the first C of them
     "BaseballPitch", "BasketballDunk", "Billiards", "CleanAndJerk", "CliffDiving", "CricketBowling", "CricketShot",

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from reference import arrays
 from torch import Tensor
 
 from harness.compute.localize import detect, propose, searched
@@ -16,6 +15,8 @@ from harness.data import Dataset, Split
 from harness.settings import Localization, Settings
 from model.inference import Inference
 from model.streams import Batch
+
+from support.reference import arrays
 
 STREAMS = ("rgb", "flow")
 FIELDS = {  # recorded setting -> field of Localization; an effective value goes before an intended one

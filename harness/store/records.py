@@ -1,0 +1,128 @@
+"""What the store holds of a study's runs, read once; tables, claims, figures and tracking are given these records."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import nan
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from harness import data
+from harness.store import results
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from harness.study import Column, Run, Study
+
+FINISHED = frozenset({"ok", "stale"})
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run as it was when read: its status, training.json and result.json (empty: none); arrays come when asked."""
+
+    run: "Run"
+    status: str  # "ok", "stale" (other sources), "failed", "nan" or "missing"
+    training: Mapping[str, Any]
+    result: Mapping[str, Any]
+    root: Path  # of the store; only the arrays below need it
+
+    @property
+    def finished(self) -> bool:
+        return self.status in FINISHED
+
+    def value(self, column: "Column") -> float:
+        """The column's number of the checkpoint that it shows; NaN where there is none."""
+        if not self.finished:
+            return nan
+        source = self.result if column.selection == "last" else self.result.get("best") or {}
+        return float(source.get("metrics", {}).get(column.metric, nan))
+
+    @cached_property
+    def curves(self) -> Mapping[str, np.ndarray]:
+        """Per-step scalars of the training by name, and ``step``."""
+        return results.read_curves(self.root, self.run.training_key)
+
+    @cached_property
+    def scores(self) -> Mapping[str, np.ndarray]:
+        """Test scores of the training, video axis first (``model.case.Case.scores``)."""
+        return results.read_scores(self.root, self.run.training_key)
+
+    def curve(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """(steps, values) of a scalar: of each training step, else of the evaluations; None where neither has it."""
+        if name in self.curves:
+            return self.curves["step"], self.curves[name]
+        evaluated = self.result.get("curve", {})
+        return (np.array(evaluated["step"]), np.array(evaluated[name])) if name in evaluated else None
+
+
+@dataclass(frozen=True)
+class Records:
+    """A study with the records of its runs, in the order of ``study.runs``."""
+
+    study: "Study"
+    records: tuple[Record, ...]
+    root: Path  # of the store
+
+    def of(self, row: int, column: str | None = None) -> list[Record]:
+        """Finished records of a row, one per seed, under its first column's scoring unless another is named."""
+        name = column or self.study.columns[0].name
+        mine = [record for record in self.records if record.run.row == row and name in record.run.columns]
+        return [record for record in mine if record.finished]
+
+    @cached_property
+    def values(self) -> Mapping[tuple[int, str], Mapping[int, float]]:
+        """(row, column) -> seed -> value, NaN for a run without result."""
+        out: dict[tuple[int, str], dict[int, float]] = {}
+        columns = {column.name: column for column in self.study.columns}
+        for record in self.records:
+            for name in record.run.columns:
+                out.setdefault((record.run.row, name), {})[record.run.seed] = record.value(columns[name])
+        return out
+
+    @property
+    def states(self) -> list[str]:
+        """Status of each run."""
+        return [record.status for record in self.records]
+
+    @cached_property
+    def trainings(self) -> Mapping[str, Mapping[str, Any]]:
+        """training.json by training key, each once; empty for a training that was not run."""
+        return {record.run.training_key: record.training for record in self.records}
+
+    def dataset(self, record: Record) -> data.Dataset:
+        """The videos that a run was trained and scored on."""
+        return data.load(record.run.settings.source, self.root)
+
+    def frame(self) -> "pd.DataFrame":
+        """One line per run and column; ``value`` is NaN where there is no result (``status`` says why)."""
+        import pandas as pd
+
+        labels = {row.number: row.label for row in self.study.rows}
+        columns = {column.name: column for column in self.study.columns}
+        lines = []
+        for record in self.records:
+            run = record.run
+            for column in (columns[name] for name in run.columns):
+                head = (self.study.name, run.row, labels[run.row], run.seed, column.name, column.metric)
+                lines.append((*head, record.value(column), column.selection, record.status))
+        return pd.DataFrame(lines, columns=list(results.FRAME))
+
+
+def read(study: "Study", root: Path) -> Records:
+    """The records of a study's runs; each file is read once, also where runs share a training."""
+    return Records(study, tuple(read_runs(study.runs, root)), root)
+
+
+def read_runs(runs: Sequence["Run"], root: Path) -> Iterable[Record]:
+    """The record of each run."""
+    trainings: dict[str, Mapping[str, Any]] = {}
+    for run in runs:
+        key = run.training_key
+        if key not in trainings:
+            trainings[key] = results.read_training(root, key) or {}
+        result = results.read_result(root, key, run.scoring_key) or {}
+        yield Record(run, results.state(trainings[key], result, run.settings), trainings[key], result, root)
