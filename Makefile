@@ -46,8 +46,8 @@ test: $(BIN)/python  ## the tests, without the slow ones
 test-slow: $(BIN)/python  ## the slow studies and tests
 	$(BIN)/python -m pytest -q -n 2 -m slow
 
-lint: $(BIN)/python  ## ruff and mypy --strict
-	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+lint: $(BIN)/python  ## ruff, import contracts, mypy --strict
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo && $(BIN)/mypy
 
 schema: $(BIN)/python  ## JSON Schema of study files, for editors
 	$(BIN)/python -m harness.study.json_schema > studies/schema.json

@@ -47,7 +47,7 @@ def test_half_written_successor_is_not_finished(tmp_path):
     def breaks(path):
         raise OSError("disk full")
 
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match="disk full"):
         results.write_training(tmp_path, "t0", {"status": "ok"}, {}, {"checkpoint.pt": breaks}, job.settings)
     assert results.read_training(tmp_path, "t0") is None
     assert results.read_result(tmp_path, "t0", "s1") is None

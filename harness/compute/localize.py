@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -190,7 +191,7 @@ def _suppressed(
     """NMS within each sequence (sorted); indices and scores in output order."""
     bounds = np.searchsorted(sequence, np.arange(pairs + 1))
     kept, scores = [np.zeros(0, np.int64)], [np.zeros(0)]
-    for low, high in zip(bounds[:-1], bounds[1:]):
+    for low, high in pairwise(bounds):
         index, values = nms(start[low:high], end[low:high], score[low:high], settings)
         kept.append(low + index)
         scores.append(values)
