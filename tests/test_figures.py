@@ -13,7 +13,7 @@ from harness.data.sampling import uniform
 from harness.errors import ConfigError
 from harness.report import figures
 from harness.report.figures import FIGURES, Context, clusters, detections, function, style, summary, training
-from harness.store import plan, results
+from harness.store import files, plan, results
 
 STUDY = """
 title: A small sweep
@@ -62,7 +62,7 @@ def test_every_figure_is_drawn_as_png_and_pdf(context, tmp_path, monkeypatch):
         ink = (imread(path)[..., :3].min(-1) < 0.9).mean()
         assert 0.005 < ink < 0.9, path.stem  # neither empty nor full
         assert path.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
-        assert results.read_json(path.with_suffix(".json"))["caption"].endswith("preset paper.")
+        assert files.read_json(path.with_suffix(".json"))["caption"].endswith("preset paper.")
 
 
 def test_figures_are_redrawn_only_when_what_they_show_changes(context, tmp_path):

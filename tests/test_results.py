@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from harness import sources
-from harness.store import plan, results
+from harness.store import files, plan, results
 
 from support import workers
 from support.workers import study
@@ -26,10 +26,10 @@ def test_training_reads_back_bit_for_bit(tmp_path):
 
 def test_a_writer_that_fails_leaves_the_old_file(tmp_path):
     path = tmp_path / "file.json"
-    results.write_json(path, {"a": 1})
+    files.write_json(path, {"a": 1})
 
     def half():
-        with results.landing(path) as temporary:
+        with files.landing(path) as temporary:
             temporary.write_text("half")
             raise RuntimeError
 

@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from harness import sources, ui
-from harness.store import results
+from harness.store import files, results
 from harness.track import mirror as track
 from harness.track import series
 
@@ -95,7 +95,7 @@ def test_again_mirrors_nothing_and_does_not_import_mlflow(root, monkeypatch):
     monkeypatch.setattr(track, "quiet", lambda: pytest.fail("mlflow would be imported"))
     assert "up to date" in mirror(root, study)
     monkeypatch.undo()
-    results.write_json(root / "reports/.mirrored/toy-synthetic-tiny-paper.json", None)
+    files.write_json(root / "reports/.mirrored/toy-synthetic-tiny-paper.json", None)
     assert mirror(root, study).startswith("MLflow: 0 new")
     assert {run.info.run_id for run in runs(root)[1]} == before
 
@@ -129,7 +129,7 @@ def test_run_of_a_dead_driver_is_made_again(root):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     client.set_tag(child.info.run_id, "driver", f"{track.socket.gethostname()} {process.pid}")
-    results.write_json(root / "reports/.mirrored/toy-synthetic-tiny-paper.json", None)
+    files.write_json(root / "reports/.mirrored/toy-synthetic-tiny-paper.json", None)
     assert mirror(root, study).startswith("MLflow: 1 new")
     (again,) = runs(root, kind="seed", row=1, seed=0)[1]
     assert (again.info.status, again.info.run_id != child.info.run_id) == ("FINISHED", True)

@@ -14,7 +14,7 @@ from harness import data, study
 from harness.compute import train
 from harness.settings import Localization, Settings, Source, Training
 from harness.store import results
-from harness.store.results import Job
+from harness.store.jobs import Job
 from model.settings import OPTIONS, CaseSettings, CoLabel
 
 SMALL = Source(scale="tiny", knobs={"train_videos": 24, "test_videos": 12})

@@ -15,7 +15,7 @@ from harness.compute.localize import Detections, detect
 from harness.data.sampling import uniform
 from harness.settings import Settings
 from harness.store import results
-from harness.store.results import Job
+from harness.store.jobs import Job
 from model.baselines import load
 
 LAST_SHARE = 0.1  # label entropies are averaged over this last share of the training steps

@@ -15,7 +15,7 @@ from harness.compute import score
 from harness.data.sampling import gather, stratified, uniform
 from harness.settings import Settings, Training
 from harness.store import results
-from harness.store.results import Job, Progress
+from harness.store.jobs import Job, Progress
 from model.case import Case, Step
 from model.streams import Batch, Shape
 

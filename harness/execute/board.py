@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 from harness.execute.pool import Event
 from harness.store import results
+from harness.store.jobs import Progress
 from harness.store.plan import Plan
-from harness.store.results import Progress
 
 if TYPE_CHECKING:
     from rich.console import Console, Group, RenderableType

@@ -18,7 +18,7 @@ from harness import sources
 from harness.execute import pool
 from harness.execute.pool import Event, OnEvent, Place, Tell, Worker
 from harness.store import results
-from harness.store.results import Job, Progress
+from harness.store.jobs import Job, Progress
 
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"

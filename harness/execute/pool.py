@@ -17,7 +17,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any, Literal
 
 from harness.store import results
-from harness.store.results import Job, Progress
+from harness.store.jobs import Job, Progress
 
 PATIENCE = 5.0  # seconds a worker has to end before it is killed
 

@@ -9,7 +9,7 @@ from harness.claims import verdicts as claims
 from harness.errors import ConfigError
 from harness.report import page
 from harness.report import writing as report
-from harness.store import results
+from harness.store import files, results
 from harness.study.presets import STUDIES
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def found(place: Path) -> list[dict[str, Any]]:
     """Reports that lie under ``place``, with what became of their claims."""
     out = []
     for path in sorted(place.glob("**/report.html")):
-        verdicts = results.read_json(path.with_name("claims.json")) or []
+        verdicts = files.read_json(path.with_name("claims.json")) or []
         counts = {status: sum(v["status"] == status for v in verdicts) for status in claims.STATUSES}
         name = path.parent.relative_to(place).as_posix()
         out.append({"name": name, "link": f"{name}/report.html", "counts": counts})

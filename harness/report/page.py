@@ -15,7 +15,7 @@ from harness.claims import statistics as stats
 from harness.claims import verdicts as claims
 from harness.errors import ConfigError
 from harness.report import layout, notation, provenance, tables
-from harness.store import results
+from harness.store import files
 from harness.study import keys, presets
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def pictures(drawn: Sequence[Path]) -> list[dict[str, Any]]:
         chosen.setdefault(path.stem, path)
     out = []
     for path in chosen.values():
-        about = results.read_json(path.with_suffix(".json")) or {}
+        about = files.read_json(path.with_suffix(".json")) or {}
         out.append({"path": path, "title": about.get("title", path.stem), "caption": about.get("caption", "")})
     return out
 

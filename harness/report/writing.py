@@ -112,10 +112,9 @@ def write(study: "Study", root: Path, videos: Sequence[str] = ()) -> Path:
 
 def put(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    from harness.store import results
+    from harness.store.files import write_text
 
-    with results.landing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    write_text(path, text)
 
 
 def figures(study: "Study", root: Path, place: Path, videos: Sequence[str]) -> tuple[list[Path], list[str]]:

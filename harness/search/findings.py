@@ -15,7 +15,7 @@ from harness.claims import statistics as stats
 from harness.report.writing import folder
 from harness.search.task import MEASURED, Params, Task
 from harness.search.trials import Measured
-from harness.store import results
+from harness.store import files
 from harness.study import keys
 
 SHOWN = ("map/avg", "video_map", "acc")  # compared on the test split
@@ -226,7 +226,7 @@ def write(found: Findings, root: Path) -> Path:
     )
     texts = {"trials.csv": trials_csv(found), "best.yaml": best_yaml(found), "report.md": markdown(found)}
     for name, text in {**texts, "report.html": page}.items():
-        with results.landing(place / name) as temporary:
+        with files.landing(place / name) as temporary:
             temporary.write_text(text, encoding="utf-8")
     return place
 

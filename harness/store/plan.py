@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import sources
 from harness.store import results
-from harness.store.results import Job
+from harness.store.jobs import Job
 from harness.study import keys
 
 if TYPE_CHECKING:

@@ -6,11 +6,9 @@ No torch, no mlflow. Every file lands by a rename inside its folder, so a reader
 """
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,8 @@ import numpy as np
 
 from harness.settings import Settings
 from harness.sources import digest
+from harness.store.files import landing, read_json, write_json
+from harness.store.jobs import Job
 from harness.study.keys import flat
 
 if TYPE_CHECKING:
@@ -29,60 +29,12 @@ if TYPE_CHECKING:
 FRAME = ("study", "row", "label", "seed", "column", "metric", "value", "selection", "status")
 
 
-@dataclass(frozen=True)
-class Job:
-    """One training and the scorings asked of it; what travels to a worker."""
-
-    training_key: str
-    settings: Settings
-    seed: int
-    scorings: Mapping[str, Settings]  # scoring key -> settings, equal but for what only scoring reads
-    root: Path  # the mlruns folder
-    label: str  # for people: "row 3 seed 1"
-    rescore: bool = False  # the training is finished: only scorings are missing
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a job is; ``value`` is map/avg (percent) of its first scoring at the last evaluation."""
-
-    training_key: str
-    step: int
-    steps: int
-    value: float | None = None
-
-
 def training_folder(root: Path, key: str) -> Path:
     return root / "store" / key
 
 
 def scoring_folder(root: Path, training_key: str, scoring_key: str) -> Path:
     return training_folder(root, training_key) / scoring_key
-
-
-@contextlib.contextmanager
-def landing(path: Path) -> Iterator[Path]:
-    """Write to the temporary path given; it replaces ``path`` when the block ends well and is removed when not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Any) -> None:
-    with landing(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=None if "predictions" in path.name else 1))
-
-
-def read_json(path: Path) -> Any:
-    """Content of ``path``; None where it is absent or was cut off by a full disk."""
-    try:
-        return json.loads(path.read_text())
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
-        return None
 
 
 def write_training(
@@ -125,7 +77,7 @@ def write_result(
 ) -> None:
     """Store one scoring: predictions.json (ActivityNet format) and then result.json."""
     folder = scoring_folder(root, training_key, scoring_key)
-    write_json(folder / "predictions.json", predictions)
+    write_json(folder / "predictions.json", predictions, indent=None)
     record = {"training_key": training_key, **result}
     write_json(folder / "result.json", stamped(scoring_key, record, settings))
 

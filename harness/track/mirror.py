@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from filelock import FileLock
 
-from harness.store import results
+from harness.store import files, results
 from harness.study import keys
 from harness.track import series
 
@@ -54,7 +54,7 @@ def create(root: Path) -> None:
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
-    with results.landing(path) as temporary:
+    with files.landing(path) as temporary:
         store: Any = SqlAlchemyStore  # untyped
         store(f"sqlite:///{temporary.resolve()}", artifacts(root)).engine.dispose()
         with closing(sqlite3.connect(temporary)) as database:
@@ -78,7 +78,7 @@ def mirror(
     """
     stamp = root / "reports" / ".mirrored" / f"{study.name}-{study.data}-{study.base}.json"
     there = bool(os.environ.get("MLFLOW_TRACKING_URI")) or (root / "mlflow.db").exists()
-    if results.read_json(stamp) == state(study, root, report) and there:
+    if files.read_json(stamp) == state(study, root, report) and there:
         return "MLflow is up to date"
     quiet()
     root.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def mirror(
             rewrite()
         if report:
             tracked.report(report)
-    results.write_json(stamp, state(study, root, report))
+    files.write_json(stamp, state(study, root, report))
     return f"MLflow: {new} new runs in experiment '{tracked.name}'"
 
 

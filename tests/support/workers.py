@@ -9,7 +9,7 @@ import numpy as np
 
 from harness.settings import Settings
 from harness.store import results
-from harness.store.results import Job, Progress
+from harness.store.jobs import Job, Progress
 
 GOOD, RAISES, DIES, SLOW = 0, 1001, 1002, 1003
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import sources
 from harness.errors import ConfigError, hint
-from harness.store import results
+from harness.store import files, results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -71,7 +71,7 @@ def _drawn(name: str, context: Context, folder: Path) -> Path | None:
     """The PNG of one figure, from before when nothing it shows has changed."""
     path, record = folder / f"{name}.png", folder / f"{name}.json"
     digest = inputs(name, context)
-    known = results.read_json(record) or {}
+    known = files.read_json(record) or {}
     if known.get("digest") == digest and path.exists():
         return path
     from harness.report.figures import style

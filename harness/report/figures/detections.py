@@ -9,7 +9,7 @@ from harness.compute import metrics
 from harness.compute.localize import Detections
 from harness.report.figures import Context, style
 from harness.report.notation import mathtext
-from harness.store import results
+from harness.store import files, results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def stored(context: Context, run: "Run", dataset: data.Dataset) -> Detections:
     """Detections of a run, from its predictions.json."""
     folder = results.scoring_folder(context.root, run.training_key, run.scoring_key)
-    content = results.read_json(folder / "predictions.json")["results"]
+    content = files.read_json(folder / "predictions.json")["results"]
     label = {name: i for i, name in enumerate(dataset.classes)}
     lines = [
         (v, label[entry["label"]], entry["score"], *entry["segment"])
