@@ -9,6 +9,7 @@ import pytest
 from harness.claims import evidence
 from harness.claims import statistics as stats
 from harness.claims import verdicts as claims
+from harness.store import records
 
 from support import stores
 from support.stores import BASE, BEATS, NOISE
@@ -17,7 +18,7 @@ from support.stores import BASE, BEATS, NOISE
 def judged(folder, text, values, **options):
     """Verdicts on claims given as YAML, from values per row and column."""
     loaded = stores.load(folder, text, **options)
-    return claims.judge(loaded, stores.frame(loaded, values), folder / "mlruns")
+    return claims.judge(stores.records(loaded, values))
 
 
 def one(folder, text, rows, column="mAP", **options):
@@ -55,8 +56,8 @@ def test_words_on_real_data_are_plain(tmp_path):
     real = replace(
         loaded, data="real", rows=tuple(replace(r, settings=replace(r.settings, source=source)) for r in loaded.rows)
     )
-    frame = stores.frame(loaded, {(1, "mAP"): BASE, (2, "mAP"): BASE + 2 + NOISE})
-    (verdict,) = claims.judge(real, frame, tmp_path)
+    values = {(1, "mAP"): BASE, (2, "mAP"): BASE + 2 + NOISE}
+    (verdict,) = claims.judge(stores.records(real, values))
     assert verdict.words == "supported"
     assert verdict.scope == "on real, preset paper, 5 seeds"
 
@@ -160,8 +161,7 @@ def test_a_curve_at_a_share_of_training(tmp_path, text, status):
     loaded = stores.load(tmp_path, stores.claim(f"row: 1, on: H, {text}"))
     root = tmp_path / "mlruns"
     stores.fill(loaded, root, curve=lambda row, seed: np.linspace(1, 0, 101)[1:] + 0.01 * NOISE[seed])
-    frame = stores.frame(loaded, {})
-    (verdict,) = claims.judge(loaded, frame, root)
+    (verdict,) = claims.judge(records.read(loaded, root))
     assert verdict.status == status
     share = float(text.rpartition(" ")[2])
     assert abs(verdict.delta) == pytest.approx(abs(1 - share + evidence.WINDOW / 2 - 0.005 - 0.5), abs=1e-6)
@@ -170,7 +170,7 @@ def test_a_curve_at_a_share_of_training(tmp_path, text, status):
 def test_a_curve_with_a_failed_seed_is_undecided(tmp_path):
     loaded = stores.load(tmp_path, stores.claim("row: 1, on: H, below: 2.0, by_share: 1.0"))
     stores.fill(loaded, tmp_path / "mlruns", curve=lambda row, seed: np.full(100, NOISE[seed]), failed={(1, 2)})
-    (verdict,) = claims.judge(loaded, stores.frame(loaded, {}), tmp_path / "mlruns")
+    (verdict,) = claims.judge(records.read(loaded, tmp_path / "mlruns"))
     assert (verdict.status, verdict.reason) == ("undecided", "row 1: 4/5 seeds have a result")
 
 

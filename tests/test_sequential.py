@@ -28,8 +28,8 @@ def walk(loaded, root, monkeypatch, undecided):
     """Seeds per row at each look, where ``undecided(seeds of row 2)`` keeps the claim on rows 1 and 2 open."""
     looks = []
 
-    def judge(now, frame, root):
-        looks.append(sequential.seeds(now))
+    def judge(records):
+        looks.append(sequential.seeds(records.study))
         state = "undecided" if undecided(looks[-1][2]) else "supported"
         return [SimpleNamespace(status=state, rows=(1, 2)), SimpleNamespace(status="contradicted", rows=(3, 1))]
 

@@ -18,13 +18,13 @@ def further(study: "Study", root: Path) -> "Study | None":
         return None
     from harness.claims import statistics as stats
     from harness.claims import verdicts as claims
-    from harness.store import results
+    from harness.store import records
     from harness.study import with_seeds
 
     counts = seeds(study)
     looks = stats.looks_until(study.until.at_least, study.until.at_most)
     ahead = [look for look in looks if look > max(counts.values(), default=0)]
-    verdicts = claims.judge(study, results.frame(study, root), root)
+    verdicts = claims.judge(records.read(study, root))
     rows = {row for verdict in verdicts if verdict.status == "undecided" for row in verdict.rows}
     return with_seeds(study, counts | dict.fromkeys(rows, ahead[0])) if ahead and rows else None
 

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from harness.claims import statistics as stats
 from harness.claims.evidence import Claim, Evidence, collect, rows_of
-from harness.store.results import values
 
 if TYPE_CHECKING:
-    import pandas as pd
-
+    from harness.store.records import Records
     from harness.study import Study
 
 STATUSES = ("supported", "contradicted", "undecided", "not judged")
@@ -87,10 +85,10 @@ def scope(study: "Study", rows: Sequence[int]) -> str:
     return f"on {study.data}, preset {preset_of(study, rows)}, {n} seed{'' if n == '1' else 's'}"
 
 
-def judge(study: "Study", frame: "pd.DataFrame", root: Path) -> list[Verdict]:
+def judge(records: "Records") -> list[Verdict]:
     """A verdict on each claim of the study, corrected over them."""
-    found = values(frame)
-    evidence = [collect(study, claim, found, root) for claim in study.claims]
+    study = records.study
+    evidence = [collect(records, claim) for claim in study.claims]
     ends = [_p(e) for e in evidence]
     fixed = correction(study, [min(pair) for pair in ends])
     return [verdict(study, i, e, ends[i], fixed) for i, e in enumerate(evidence)]

@@ -9,7 +9,7 @@ from harness.claims import verdicts as claims
 from harness.errors import ConfigError
 from harness.report import page
 from harness.report import writing as report
-from harness.store import files, results
+from harness.store import files, records, results
 from harness.study.presets import STUDIES
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def entry(one: "Study", root: Path) -> dict[str, Any]:
     """One study on the front page, its own page written where it has results or reported rows."""
     states = [results.status(root, run) for run in one.runs]
     done = sum(state in report.FINISHED for state in states)
-    verdicts = claims.judge(one, results.frame(one, root), root) if done else []
+    verdicts = claims.judge(records.read(one, root)) if done else []
     place = report.write(one, root) if done or one.reported else None
     return {
         "study": one,

@@ -88,13 +88,13 @@ def write(study: "Study", root: Path, videos: Sequence[str] = ()) -> Path:
     """Write table, claims, figures and page of a study; returns the folder."""
     from harness.claims import verdicts as claims
     from harness.report import page, tables
-    from harness.store import results
+    from harness.store import records, results
 
     place = folder(study, root)
     place.mkdir(parents=True, exist_ok=True)
     frame = results.frame(study, root)
     table = tables.cells(study, frame)
-    verdicts = claims.judge(study, frame, root)
+    verdicts = claims.judge(records.read(study, root))
     text = notes(study, [results.status(root, run) for run in study.runs])
     drawn, trouble = figures(study, root, place, videos)
     files = {
@@ -137,7 +137,7 @@ def show(study: "Study", root: Path, console: "Console") -> None:
 
     from harness.claims import verdicts as claims
     from harness.report import tables
-    from harness.store import results
+    from harness.store import records, results
 
     frame = results.frame(study, root)
     cells = tables.cells(study, frame)
@@ -147,7 +147,7 @@ def show(study: "Study", root: Path, console: "Console") -> None:
     console.print(table, crop=False)  # a line that wraps is better than a number cut off
     for note in notes(study, [results.status(root, run) for run in study.runs]):
         console.print(Text(note, style="dim"))
-    verdicts = claims.judge(study, frame, root)
+    verdicts = claims.judge(records.read(study, root))
     for verdict in verdicts:
         line = Text.assemble((verdict.words, COLOURS[verdict.status]), f": {verdict.asserted}")
         line.append(f" ({claims.evidence_text(verdict)}; {verdict.scope})", style="dim")

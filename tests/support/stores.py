@@ -1,12 +1,14 @@
 """Studies and run stores made by hand, for tests of what is rendered from them."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from harness import study
 from harness.store import results
+from harness.store.records import Record, Records
 
 HEAD = """
 title: A study with P^A & 100 % care
@@ -19,6 +21,7 @@ rows:
   - {{on: [SCC, CAT], paper: {{mAP: 46.2, H: null}}}}
 columns: {{mAP: map/avg, H: entropy/Q_R}}
 """
+Values = Mapping[tuple[int, str], Sequence[float]]  # (row, column) -> by seed
 BEATS = "row: 2, beats: 1, on: mAP, by: 2.0"
 BASE = np.array([38.0, 39.1, 37.5, 38.6, 38.2])
 NOISE = np.array([0.1, -0.2, 0.15, 0.05, -0.1])
@@ -36,7 +39,7 @@ def claim(text):
     return f'[{{quote: "as the paper says", section: "4.3", {text}}}]'
 
 
-def frame(loaded: study.Study, values: Mapping[tuple[int, str], Sequence[float]]) -> pd.DataFrame:
+def frame(loaded: study.Study, values: Values) -> pd.DataFrame:
     """The tidy frame of a study: the n-th value of a row and column is that of seed n; NaN where none is given."""
     lines = []
     for run in loaded.runs:
@@ -46,6 +49,22 @@ def frame(loaded: study.Study, values: Mapping[tuple[int, str], Sequence[float]]
             value = given[run.seed] if run.seed < len(given) else np.nan
             lines.append((loaded.name, run.row, row.label, run.seed, column.name, column.metric, value, "last", "ok"))
     return pd.DataFrame(lines, columns=list(results.FRAME))
+
+
+def records(loaded: study.Study, values: Values) -> Records:
+    """Records that hold these values, without a store."""
+    made = [record(run, loaded.columns, values) for run in loaded.runs]
+    return Records(loaded, tuple(made), Path("nowhere"))
+
+
+def record(run: study.Run, columns: Sequence[study.Column], values: Values) -> Record:
+    """The record of one run whose n-th value is that of seed n."""
+    metrics = {}
+    for column in (column for column in columns if column.name in run.columns):
+        given = values.get((run.row, column.name), ())
+        if run.seed < len(given):
+            metrics[column.metric] = given[run.seed]
+    return Record(run, "ok", {}, {"metrics": metrics}, Path("nowhere"))
 
 
 def fill(loaded: study.Study, root, metric=None, curve=None, failed=()):
