@@ -5,12 +5,12 @@ finished is kept). Heavy imports are late: ``--help`` and ``--dry-run`` know no 
 """
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from harness.cli import guard, positive, terminal
 from harness.sources import HOME, commit
@@ -175,20 +175,31 @@ def hand_over(plan: "Plan", studies: Sequence["Study"], arguments: argparse.Name
 
 
 def publish(study: "Study", arguments: argparse.Namespace, console: "Console") -> None:
-    """Write and show a study's report, then mirror it. Trouble with MLflow is told and costs no result."""
+    """Mirror a study's runs, then write and show its report with their addresses."""
     from harness.report import writing as report
+    from harness.store import records
 
     root: Path = arguments.output
+    said = ""
+    if not arguments.no_mlflow:
+        with tolerate_mlflow() as track:
+            _, said = track.mirror_runs(records.read(study, root), commit())
     folder = report.write(study, root)
     report.show(study, root, console)
     print(f"report: {folder}", flush=True)
-    if arguments.no_mlflow:
-        return
-    from harness.track import mirror as track
+    if said:
+        with tolerate_mlflow() as track:
+            track.mirror_report(study, root, folder)
+            print(f"{said}; look at it: {command(root)}")
+
+
+@contextlib.contextmanager
+def tolerate_mlflow() -> Iterator[Any]:
+    """Gives the module that mirrors. Trouble with MLflow is told and costs no result."""
+    from harness.track import mirror
 
     try:
-        said = track.mirror(study, root, folder, commit(), partial(report.write, study, root))
-        print(f"{said}; look at it: {command(root)}")
+        yield mirror
     except Exception as error:
         print(f"MLflow could not be brought up to date: {type(error).__name__}: {error}", file=sys.stderr)
 

@@ -23,7 +23,7 @@ TORCH = {"harness.compute.train", "harness.bench", "harness.execute.executors"} 
 TORCH_AT_ONCE = {"harness.compute.train"}  # at module level, directly or through what they import
 ONLY = {  # package -> harness modules that may import it at all
     "torch": TORCH,
-    "mlflow": {"harness.track.mirror"},
+    "mlflow": {"harness.track.database", "harness.track.mirror"},
     "optuna": {"harness.search.command", "harness.search.proposals", "harness.search.reading"},
     "ray": {"harness.execute.executors"},
 }

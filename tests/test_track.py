@@ -1,17 +1,16 @@
 """The MLflow mirror: what stands in the run store stands there once, under legal names, and half-made runs go."""
 
 import shutil
+import socket
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
 import pytest
 
 from harness import sources, ui
-from harness.store import files, results
+from harness.store import records, results
+from harness.track import database, series, stamps
 from harness.track import mirror as track
-from harness.track import series
 
 from support import workers
 
@@ -22,8 +21,8 @@ mlflow = pytest.importorskip("mlflow")
 def empty(tmp_path_factory):
     """A fresh database, made once: its migrations take a second."""
     folder = tmp_path_factory.mktemp("empty")
-    track.quiet()
-    track.create(folder)
+    database.silence()
+    database.create_database(folder)
     return folder / "mlflow.db"
 
 
@@ -42,12 +41,14 @@ def root(tmp_path, empty, monkeypatch):
 
 
 def mirror(root, study):
-    return track.mirror(study, root, root / "reports" / "toy", "abc123")
+    _, said = track.mirror_runs(records.read(study, root), "abc123")
+    track.mirror_report(study, root, root / "reports" / "toy")
+    return said
 
 
 def runs(root, **tags):
     """Active runs of the only experiment that carry ``tags``."""
-    client = mlflow.MlflowClient(track.address(root))
+    client = mlflow.MlflowClient(database.find_address(root))
     (experiment,) = [e for e in client.search_experiments() if e.name != "Default"]
     assert experiment.name == "toy/synthetic-tiny"
     found = client.search_runs([experiment.experiment_id])
@@ -92,10 +93,10 @@ def test_again_mirrors_nothing_and_does_not_import_mlflow(root, monkeypatch):
     study = workers.study()
     mirror(root, study)
     before = {run.info.run_id for run in runs(root)[1]}
-    monkeypatch.setattr(track, "quiet", lambda: pytest.fail("mlflow would be imported"))
+    monkeypatch.setattr(database, "silence", lambda: pytest.fail("mlflow would be imported"))
     assert "up to date" in mirror(root, study)
     monkeypatch.undo()
-    files.write_json(root / "reports/.mirrored/toy-synthetic-tiny-paper.json", None)
+    stamps.locate_stamp(study, root).unlink()
     assert mirror(root, study).startswith("MLflow: 0 new")
     assert {run.info.run_id for run in runs(root)[1]} == before
 
@@ -121,18 +122,31 @@ def test_failed_run_has_status_reason_and_log(root):
     assert {f.path for f in client.list_artifacts(child.info.run_id)} == {"settings.yaml", "log.txt"}
 
 
-def test_run_of_a_dead_driver_is_made_again(root):
+def test_run_that_was_left_half_way_is_made_again(root):
+    """Whoever opened it, here or on another machine: under the lock of the mirror nobody else can be at it."""
     study = workers.study()
     mirror(root, study)
     client, (child,) = runs(root, kind="seed", row=1, seed=0)
     client.update_run(child.info.run_id, status="RUNNING")
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    client.set_tag(child.info.run_id, "driver", f"{track.socket.gethostname()} {process.pid}")
-    files.write_json(root / "reports/.mirrored/toy-synthetic-tiny-paper.json", None)
+    stamps.locate_stamp(study, root).unlink()
     assert mirror(root, study).startswith("MLflow: 1 new")
     (again,) = runs(root, kind="seed", row=1, seed=0)[1]
     assert (again.info.status, again.info.run_id != child.info.run_id) == ("FINISHED", True)
+
+
+def test_addresses_lead_to_the_runs(root):
+    """A report finds the address of each of its runs, and of itself, by identity; another preset's are kept apart."""
+    study = workers.study()
+    addresses, _ = track.mirror_runs(records.read(study, root))
+    assert addresses == stamps.read_addresses(study, root)
+    assert len(addresses) == 2 + 4 + 1
+    _, (child,) = runs(root, kind="seed", row=2, seed=1)
+    (run,) = [run for run in study.runs if (run.row, run.seed) == (2, 1)]
+    address = addresses[stamps.identify_run(run)]
+    assert address == f"http://127.0.0.1:5000/#/experiments/{child.info.experiment_id}/runs/{child.info.run_id}"
+    study.base = "../../elsewhere/paper.yaml"
+    assert stamps.read_addresses(study, root) == {}
+    assert stamps.locate_stamp(study, root).parent == root / "reports" / ".mirrored"
 
 
 def test_database_is_whole_and_in_wal_mode(empty):
@@ -143,7 +157,7 @@ def test_database_is_whole_and_in_wal_mode(empty):
 
 
 @pytest.mark.parametrize(
-    ("name", "legal"),
+    ("name", "spelt"),
     [
         ("map/0.50", "mAP_0.50"),
         ("map/0.1:0.5", "mAP_0.1-0.5"),
@@ -152,16 +166,16 @@ def test_database_is_whole_and_in_wal_mode(empty):
         ("P_A/min", "P_A_min"),
     ],
 )
-def test_names_are_legal(name, legal):
+def test_names_are_legal(name, spelt):
     from mlflow.utils.validation import _validate_metric_name
 
-    assert series.legal(name) == legal
-    _validate_metric_name(f"test/{legal}")
+    assert series.spell(name) == spelt
+    _validate_metric_name(f"test/{spelt}")
 
 
 @pytest.mark.parametrize("n", [1, 7, 50, 51, 300, 3600])
 def test_thinning_keeps_the_last_point(n):
-    kept = list(series.thinned(n))
+    kept = list(series.thin(n))
     assert kept[-1] == n - 1
     assert min(n, 50) <= len(kept) <= 100
 
@@ -170,10 +184,10 @@ def test_ui_refuses_what_it_cannot_show(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert "run a study first" in ui.refusal(tmp_path, 5000)
     (tmp_path / "mlflow.db").touch()
-    with track.socket.socket() as taken:
+    with socket.socket() as taken:
         taken.bind((ui.LOCAL, 0))
         taken.listen()
         assert "choose another" in ui.refusal(tmp_path, taken.getsockname()[1])
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://team:5000")
     assert "by that server" in ui.refusal(tmp_path, 5000)
-    assert track.address(tmp_path) == "http://team:5000"
+    assert database.find_address(tmp_path) == "http://team:5000"

@@ -17,6 +17,7 @@ from harness.errors import ConfigError
 from harness.report import layout, notation, provenance, tables
 from harness.store import files
 from harness.study import keys, presets
+from harness.track.stamps import read_addresses
 
 if TYPE_CHECKING:
     from harness.study import Study
@@ -107,7 +108,7 @@ def report(
             settings=settings(study),
             facts=provenance.facts(study, root),
             changes=provenance.changes(),
-            links=provenance.links(study, root),
+            links=provenance.links(study, read_addresses(study, root)),
         )
     )
 

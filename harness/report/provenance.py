@@ -2,9 +2,7 @@
 
 import os
 import platform
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Mapping
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -13,20 +11,13 @@ from typing import TYPE_CHECKING, Any
 from harness import sources
 from harness.sources import git
 from harness.store import results
-from harness.study import keys
+from harness.track.stamps import identify_row, identify_run
 
 if TYPE_CHECKING:
     from harness.study import Study
 
 LIBRARIES = ("numpy", "scipy", "pandas", "mlflow")
 CHANGES = 400  # lines of uncommitted changes that a page shows
-SERVER = "http://127.0.0.1:5000"  # where ``python -m harness.ui`` listens
-IDENTITIES = """
-select tags.value, runs.experiment_id, runs.run_uuid from tags
-join runs on runs.run_uuid = tags.run_uuid
-join experiments on experiments.experiment_id = runs.experiment_id
-where tags.key = 'identity' and runs.lifecycle_stage = 'active' and experiments.name = ?
-"""
 
 
 def facts(study: "Study", root: Path) -> dict[str, str]:
@@ -71,25 +62,12 @@ def changes() -> list[str]:
     return [*islice(lines, CHANGES), *more]
 
 
-def links(study: "Study", root: Path) -> list[dict[str, Any]]:
-    """Per row the address of its MLflow run and of its seeds' runs, as far as they are mirrored to the database."""
-    known = dict(identities(root / "mlflow.db", f"{study.name}/{study.data}"))
+def links(study: "Study", addresses: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Per row the address of its MLflow run and of its seeds' runs, as far as they are mirrored (``track.stamps``)."""
     out = []
     for row in study.rows:
-        own = known.get(f"row {row.number} {keys.digest(keys.flat(row.settings))}", "")
         runs = [run for run in study.runs if run.row == row.number]
-        seeds = [(run.seed, known.get(f"run {run.row} {run.seed} {run.scoring_key}", "")) for run in runs]
+        seeds = [(run.seed, addresses.get(identify_run(run), "")) for run in runs]
+        own = addresses.get(identify_row(row), "")
         out.append({"row": row, "link": own, "seeds": [(seed, link) for seed, link in seeds if link]})
     return out if any(entry["link"] for entry in out) else []
-
-
-def identities(database: Path, experiment: str) -> Iterator[tuple[str, str]]:
-    """(identity, address) of the runs that harness.track mirrored; read from the file, without importing mlflow."""
-    if not database.exists():
-        return
-    try:
-        with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-            for identity, number, run in connection.execute(IDENTITIES, (experiment,)):
-                yield identity, f"{SERVER}/#/experiments/{number}/runs/{run}"
-    except sqlite3.Error:
-        return

@@ -164,9 +164,9 @@ def compared(task: "Task", study: Any, best: Any, trained: "Trained", path: Path
 
 def mirror(found: "Findings", root: Path, place: Path, say: "Say") -> None:
     """Mirror to MLflow; trouble there is told and costs no result."""
-    from harness.track import mirror as track
+    from harness.track.searches import mirror_search
 
     try:
-        say(track.mirror_search(found, root, place, commit()))
+        say(mirror_search(found, root, place, commit()))
     except Exception as error:
         print(f"MLflow could not be brought up to date: {type(error).__name__}: {error}", file=sys.stderr)

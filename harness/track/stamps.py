@@ -1,0 +1,65 @@
+"""What a study's mirror is known by, without mlflow: identities of runs, and the stamp that says where they are shown.
+
+A stamp is a file of ``<root>/reports/.mirrored/``: digests of what was mirrored, and the address of each run. Reports
+read their links from it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.store.files import read_json, write_json
+from harness.study import keys
+
+if TYPE_CHECKING:
+    from harness.study import Row, Run, Study
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What was mirrored (``runs`` and ``report`` are digests), where (``server``), and where each run is shown."""
+
+    server: str = ""
+    runs: str = ""
+    report: str = ""
+    addresses: Mapping[str, str] = field(default_factory=dict)  # identity -> address of the run's page
+
+
+def identify_row(row: "Row") -> str:
+    """The identity of a row's run: other settings under the same number are another run."""
+    return f"row {row.number} {keys.digest(keys.flat(row.settings))}"
+
+
+def identify_run(run: "Run") -> str:
+    """The identity of the run of one row under one seed."""
+    return f"run {run.row} {run.seed} {run.scoring_key}"
+
+
+def identify_report(study: "Study") -> str:
+    """The identity of the run that holds the report."""
+    return " ".join(["report", study.base, *study.sets])
+
+
+def locate_stamp(study: "Study", root: Path) -> Path:
+    """The stamp's file; a digest keeps presets and data of one name apart."""
+    variant = keys.digest([study.data, study.base, list(study.sets)])
+    return root / "reports" / ".mirrored" / f"{study.name}-{variant}.json"
+
+
+def read_stamp(study: "Study", root: Path) -> Stamp:
+    """The stamp of a study; an empty one where nothing was mirrored."""
+    content = read_json(locate_stamp(study, root))
+    try:
+        return Stamp(**content)
+    except TypeError:
+        return Stamp()
+
+
+def read_addresses(study: "Study", root: Path) -> Mapping[str, str]:
+    """Identity -> address of the runs of a study that were mirrored."""
+    return read_stamp(study, root).addresses
+
+
+def write_stamp(study: "Study", root: Path, stamp: Stamp) -> None:
+    write_json(locate_stamp(study, root), asdict(stamp))
