@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli import guard, positive, terminal
+from harness.execute.executors import EXECUTORS
 from harness.sources import HOME, commit
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--dry-run", action="store_true", help="say what would run, what is finished, how long it takes")
     p.add_argument("--list", action="store_true", help="list studies, data sets, presets and baselines")
     p.add_argument("--output", type=Path, default=Path("mlruns"), metavar="DIR", help="results (default: mlruns)")
-    p.add_argument("--executor", choices=("local", "ray", "print"), default="local", help="what runs the jobs")
+    p.add_argument("--executor", choices=tuple(EXECUTORS), default="local", help="what runs the jobs")
     p.add_argument("--accept-stale", action="store_true", help="keep results of older sources, marked as such")
     p.add_argument("--no-mlflow", action="store_true", help="do not mirror to MLflow")
     return p
@@ -53,13 +54,13 @@ def run(arguments: argparse.Namespace) -> int:
     studies, errors = load(arguments)
     if not errors and arguments.dry_run:
         return dry(studies, arguments)
-    if not errors and arguments.executor != "print":
+    if not errors and EXECUTORS[arguments.executor].waits:
         errors = prepare(studies, arguments.output)
     if errors:
         print(*errors, sep="\n", file=sys.stderr)
         return 2
     studies = execute(studies, arguments)
-    if arguments.executor == "print":
+    if not EXECUTORS[arguments.executor].waits:
         return 0
     console = terminal()
     for study in studies:
@@ -70,8 +71,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def load(arguments: argparse.Namespace) -> tuple[list["Study"], list[str]]:
     """The studies asked for and everything that is wrong with them."""
-    from importlib.util import find_spec
-
     from harness import study
     from harness.errors import ConfigError
 
@@ -80,8 +79,9 @@ def load(arguments: argparse.Namespace) -> tuple[list["Study"], list[str]]:
     errors: list[str] = [] if arguments.study else ["no study given; --list shows them"]
     if root.exists() and not root.is_dir():
         errors.append(f"--output: '{root}' is a file, not a folder")
-    if arguments.executor == "ray" and find_spec("ray") is None:
-        errors.append("--executor: ray is not installed; the extra '[ray]' brings it, 'local' and 'print' need nothing")
+    if lacking := EXECUTORS[arguments.executor].lacks:
+        ready = ", ".join(f"'{name}'" for name, executor in EXECUTORS.items() if not executor.lacks)
+        errors.append(f"--executor: {lacking} is not installed; the extra '[{lacking}]' brings it; ready: {ready}")
     options = {name: getattr(arguments, name) for name in ("base", "data", "quick", "seeds")}
     for name in arguments.study:
         try:
@@ -115,7 +115,8 @@ def prepare(studies: Sequence["Study"], root: Path) -> list[str]:
 def dry(studies: Sequence["Study"], arguments: argparse.Namespace) -> int:
     """Print the jobs: finished, and to do with the time they will take."""
     from harness.execute.board import duration
-    from harness.execute.executors import describe, places
+    from harness.execute.executors import describe
+    from harness.execute.slots import find_slots
     from harness.store.plan import GUESS, plan, seconds
 
     found = plan(studies, arguments.output, arguments.accept_stale)
@@ -123,7 +124,7 @@ def dry(studies: Sequence["Study"], arguments: argparse.Namespace) -> int:
         print(f"done  {job.training_key} {job.label}")
     for job in found.todo:
         print(describe(job))
-    slots = len(places(arguments.jobs, arguments.runs_per_gpu))
+    slots = len(find_slots(arguments.jobs, arguments.runs_per_gpu))
     time, known = seconds(found, slots)
     basis = "from earlier runs of this scale" if known else f"guessing {GUESS:.0f} s a run, none of this scale is here"
     rescored = len(found.todo) - found.trainings
@@ -150,12 +151,13 @@ def execute(studies: list["Study"], arguments: argparse.Namespace) -> list["Stud
     from harness.store.plan import plan
 
     root: Path = arguments.output
+    may_grow = EXECUTORS[arguments.executor].waits and not arguments.seeds
     while True:
         found = plan(studies, root, arguments.accept_stale)
         notice(studies, found, arguments.accept_stale)
         if found.todo:
             hand_over(found, studies, arguments)
-        grown = [None if arguments.seeds or arguments.executor == "print" else further(s, root) for s in studies]
+        grown = [further(study, root) for study in studies] if may_grow else []
         if not any(grown):
             return studies
         studies = [new or old for new, old in zip(grown, studies)]
@@ -163,15 +165,15 @@ def execute(studies: list["Study"], arguments: argparse.Namespace) -> list["Stud
 
 def hand_over(plan: "Plan", studies: Sequence["Study"], arguments: argparse.Namespace) -> None:
     """Give the jobs to the executor."""
-    from harness.execute import executors
     from harness.execute.board import Board
+    from harness.execute.slots import find_slots
 
-    slots = executors.places(arguments.jobs, arguments.runs_per_gpu)
-    if arguments.executor == "print":
-        return executors.show(plan.todo)
-    chosen = executors.ray if arguments.executor == "ray" else executors.local
+    slots = find_slots(arguments.jobs, arguments.runs_per_gpu)
+    executor = EXECUTORS[arguments.executor]
+    if not executor.waits:
+        return executor.run(plan.todo, print, slots)
     with Board(studies, plan, arguments.output, len(slots), terminal()) as board:
-        chosen(plan.todo, board, slots)
+        executor.run(plan.todo, board, slots)
 
 
 def publish(study: "Study", arguments: argparse.Namespace, console: "Console") -> None:

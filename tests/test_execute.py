@@ -6,8 +6,9 @@ import subprocess
 import sys
 import time
 
-from harness.execute import executors as execute
-from harness.execute import pool
+from harness.execute.pool import run_local
+from harness.execute.slots import environment, find_slots
+from harness.execute.worker import redirect_output
 from harness.store import results
 
 from support import workers
@@ -15,7 +16,7 @@ from support import workers
 
 def run(jobs, slots=2, worker=workers.toy):
     events = []
-    execute.local(jobs, events.append, execute.places(slots), worker)
+    run_local(jobs, events.append, find_slots(slots), worker)
     return events
 
 
@@ -53,22 +54,22 @@ def test_workers_live_long_and_have_one_thread(tmp_path):
 
 def test_gpu_slots(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,5")
-    assert [place["CUDA_VISIBLE_DEVICES"] for place in execute.places(None, 2)] == ["2", "5", "2", "5"]
+    assert [place["CUDA_VISIBLE_DEVICES"] for place in find_slots(None, 2)] == ["2", "5", "2", "5"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert "CUDA_VISIBLE_DEVICES" not in execute.places(3)[2]
-    assert len(execute.places(3)) == 3
+    assert "CUDA_VISIBLE_DEVICES" not in find_slots(3)[2]
+    assert len(find_slots(3)) == 3
 
 
 def test_environment_is_restored(monkeypatch):
     monkeypatch.setenv("A", "1")
     monkeypatch.delenv("B", raising=False)
-    with pool.environment({"A": "2", "B": "3"}):
+    with environment({"A": "2", "B": "3"}):
         assert (os.environ["A"], os.environ["B"]) == ("2", "3")
     assert (os.environ["A"], "B" in os.environ) == ("1", False)
 
 
 def test_log_holds_everything_that_is_written(tmp_path, capfd):
-    with capfd.disabled(), execute.logged(tmp_path / "log.txt", append=False):
+    with capfd.disabled(), redirect_output(tmp_path / "log.txt", append=False):
         os.write(1, b"from python\n")
         os.write(2, b"from below\n")
         subprocess.run([sys.executable, "-c", "print('from a child')"], check=True)
@@ -79,11 +80,12 @@ SCRIPT = """
 import sys, pathlib
 sys.path.insert(0, {tests!r})
 from support import workers
-from harness.execute import executors as execute
+from harness.execute.pool import run_local
+from harness.execute.slots import find_slots
 root = pathlib.Path({root!r})
 if __name__ == "__main__":
     jobs = [workers.job(root, "quick"), workers.job(root, "slow", workers.SLOW)]
-    execute.local(jobs, lambda e: print(e.kind, e.job.training_key, flush=True), execute.places(1), workers.toy)
+    run_local(jobs, lambda e: print(e.kind, e.job.training_key, flush=True), find_slots(1), workers.toy)
 """
 
 

@@ -19,13 +19,13 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("harness", "model", "tests")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 
-TORCH = {"harness.compute.train", "harness.bench", "harness.execute.executors"}  # executors: in the worker, late
+TORCH = {"harness.compute.train", "harness.bench", "harness.execute.worker"}  # in the worker, late
 TORCH_AT_ONCE = {"harness.compute.train"}  # at module level, directly or through what they import
 ONLY = {  # package -> harness modules that may import it at all
     "torch": TORCH,
     "mlflow": {"harness.track.database", "harness.track.mirror"},
     "optuna": {"harness.search.command", "harness.search.proposals", "harness.search.reading"},
-    "ray": {"harness.execute.executors"},
+    "ray": {"harness.execute.cluster"},
 }
 LATE = ("mlflow", "ray")  # never at module level
 TORCHLESS = ("model", "model.settings", "model.inference", "model.baselines")  # a study validates without torch

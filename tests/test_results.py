@@ -105,7 +105,7 @@ def test_scoring_cut_off_right_after_training_is_trained_again(tmp_path):
     job = workers.job(tmp_path, "t0", scorings=("s1", "s2"))
 
     def cut_off():
-        with results.unfinished(job):
+        with results.mark_unfinished(job):
             workers.finish(workers.job(tmp_path, "t0"))
             raise KeyboardInterrupt
 

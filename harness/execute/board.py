@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from harness.execute.pool import Event
+from harness.execute.events import Event
 from harness.store import results
 from harness.store.jobs import Progress
 from harness.store.plan import Plan

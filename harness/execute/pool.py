@@ -10,49 +10,33 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
-from typing import Any, Literal
+from typing import Any
 
+from harness.execute.events import DIED, Event, OnEvent, Slot, Worker
+from harness.execute.slots import environment
+from harness.execute.worker import work
 from harness.store import results
 from harness.store.jobs import Job, Progress
 
 PATIENCE = 5.0  # seconds a worker has to end before it is killed
 
-Tell = Callable[[Progress], None]
-Worker = Callable[[Job, Tell], str]
-Place = Mapping[str, str]  # environment of one worker
 
-
-@dataclass(frozen=True)
-class Event:
-    """What happened to a job. ``reason`` says why a failed one failed; ``seconds`` is wall time of an ended one."""
-
-    job: Job
-    kind: Literal["started", "progress", "ok", "failed"]
-    progress: Progress | None = None
-    reason: str = ""
-    seconds: float = 0.0
-
-
-OnEvent = Callable[[Event], None]
-
-
-def run(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Place], worker: Worker) -> None:
+def run_local(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Slot], worker: Worker = work) -> None:
     """Run ``jobs`` on a pool of local processes, one per slot. An exception here (Ctrl-C) ends the workers."""
     queue = deque(jobs)
-    seats = [Seat(place, worker) for place in slots[: len(jobs)]]
+    seats = [Seat(slot, worker) for slot in slots[: len(jobs)]]
     try:
         for seat in seats:
-            seat.next(queue, on_event)
+            seat.take_next(queue, on_event)
         while busy := {seat.connection: seat for seat in seats if seat.job}:
             for connection in wait(list(busy)):
                 seat = busy[connection]  # type: ignore[index]
                 seat.listen(on_event)
                 if seat.job is None:
-                    seat.next(queue, on_event)
+                    seat.take_next(queue, on_event)
     finally:
         for seat in seats:
             seat.close()
@@ -61,14 +45,14 @@ def run(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Place], worker: 
 class Seat:
     """A run slot of the pool: a worker process, started when first needed and again after it died."""
 
-    def __init__(self, place: Place, worker: Worker) -> None:
-        self.place, self.worker = place, worker
+    def __init__(self, slot: Slot, worker: Worker) -> None:
+        self.slot, self.worker = slot, worker
         self.process: Any = None
         self.connection: Connection
         self.job: Job | None = None
         self.began = 0.0
 
-    def next(self, queue: deque[Job], on_event: OnEvent) -> None:
+    def take_next(self, queue: deque[Job], on_event: OnEvent) -> None:
         """Give the next job of ``queue`` to this seat's worker."""
         if not queue:
             return
@@ -82,10 +66,10 @@ class Seat:
     def _start(self) -> None:
         """Start the worker under its environment, deaf to Ctrl-C: the driver decides when workers end."""
         context = multiprocessing.get_context("spawn")
-        resource_tracker.ensure_running()  # before deaf(): starting it unblocks SIGINT
+        resource_tracker.ensure_running()  # before block_interrupts(): starting it unblocks SIGINT
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=serve, args=(theirs, self.worker), daemon=True)
-        with environment(self.place), deaf():
+        with environment(self.slot), block_interrupts():
             self.process.start()
         theirs.close()
 
@@ -95,7 +79,7 @@ class Seat:
         try:
             said = self.connection.recv()
         except (EOFError, OSError):
-            said = self._died(self.job)
+            said = self._record_death(self.job)
         if isinstance(said, Progress):
             on_event(Event(self.job, "progress", said))
             return
@@ -103,10 +87,10 @@ class Seat:
         self.job = None
         on_event(event)
 
-    def _died(self, job: Job) -> str:
+    def _record_death(self, job: Job) -> str:
         """Record what is known of a worker's death and make room for its successor."""
         self.process.join(PATIENCE)
-        reason = f"worker died: {cause(self.process.exitcode)}"
+        reason = f"{DIED}: {tell_cause(self.process.exitcode)}"
         with contextlib.suppress(OSError):  # a full disk may be what it died of
             results.write_failure(job, reason)
             with (results.training_folder(job.root, job.training_key) / "log.txt").open("a") as log:
@@ -128,29 +112,19 @@ class Seat:
         self.process = None
 
 
-def cause(exitcode: int | None) -> str:
+def tell_cause(exitcode: int | None) -> str:
+    """What a worker died of."""
     if exitcode is None or exitcode >= 0:
         return f"exit code {exitcode}"
-    name = signal.Signals(-exitcode).name
+    try:
+        name = signal.Signals(-exitcode).name
+    except ValueError:  # real-time signals between the first and the last have no name
+        return f"signal {-exitcode}"
     return f"{name} (out of memory?)" if name == "SIGKILL" else name
 
 
 @contextlib.contextmanager
-def environment(values: Place) -> Iterator[None]:
-    """Environment variables for a process started inside the block: before it imports numpy or torch."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name, None)
-            if value is not None:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def deaf() -> Iterator[None]:
+def block_interrupts() -> Iterator[None]:
     """Block SIGINT; a process started inside the block inherits that, this one hears it at the end."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

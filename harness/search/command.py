@@ -82,7 +82,7 @@ def load(arguments: argparse.Namespace) -> "tuple[Task | None, list[str]]":
 
 def searched(task: "Task", arguments: argparse.Namespace, path: Path) -> int:
     """Search, compare the winner with the default, write the report."""
-    from harness.execute import executors as execute
+    from harness.execute.slots import find_slots
     from harness.search import proposals as suggest
     from harness.search import reading
     from harness.search.findings import show, verdict, write
@@ -93,7 +93,7 @@ def searched(task: "Task", arguments: argparse.Namespace, path: Path) -> int:
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    evaluate, trained = evaluator(task, arguments.output, execute.places(arguments.jobs), say)
+    evaluate, trained = evaluator(task, arguments.output, find_slots(arguments.jobs), say)
     try:
         study = suggest.search(task, evaluate, path, lambda trial: say(told(task, trial)))
     except RuntimeError as error:

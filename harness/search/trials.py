@@ -14,9 +14,9 @@ from typing import Any
 
 from harness import data
 from harness.errors import ConfigError
-from harness.execute import executors as execute
-from harness.execute import pool
-from harness.execute.pool import Event, Place
+from harness.execute.events import Event, Slot
+from harness.execute.pool import run_local
+from harness.execute.slots import environment
 from harness.search.task import Params, Task, applied, held_out
 from harness.settings import Settings
 from harness.store import results
@@ -44,7 +44,7 @@ class Trained:
 
     task: Task
     root: Path
-    slots: Sequence[Place]
+    slots: Sequence[Slot]
     say: Say = print
     trainings: int = 0  # done here, not found in the store
 
@@ -71,7 +71,7 @@ class Trained:
         todo = [replace(job, label=job.label.replace(" row ", " trial ")) for job in found.todo]
         self.trainings += found.trainings
         if todo:
-            execute.local(todo, self.hear, self.slots)
+            run_local(todo, self.hear, self.slots)
         return {(run.row, run.seed): measured(self.root, run) for run in runs}
 
     def hear(self, event: Event) -> None:
@@ -119,7 +119,7 @@ class Rescored:
         if slots == 1 or len(params) < slots:
             return [score(own) for own in params]
         if self.pool is None:
-            with pool.environment(self.trained.slots[0]):
+            with environment(self.trained.slots[0]):
                 self.pool = ProcessPoolExecutor(
                     slots, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
                 )
@@ -159,7 +159,7 @@ def loaded(root: Path, task: Task, seed: int) -> Any:
     return LOADED[key]
 
 
-def evaluator(task: Task, root: Path, slots: Sequence[Place], say: Say) -> tuple[Evaluate, Trained]:
+def evaluator(task: Task, root: Path, slots: Sequence[Slot], say: Say) -> tuple[Evaluate, Trained]:
     """How the trials of ``task`` are measured, and what trains for it."""
     trained = Trained(task, root, slots, say)
     return (Rescored(trained) if task.rescores else trained), trained

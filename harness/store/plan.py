@@ -82,7 +82,7 @@ def remaining(job: Job, record: dict[str, Any], accept_stale: bool) -> Job | Non
     missing = {s: v for s, v in job.scorings.items() if not current(results.read_result(root, key, s))}
     if not missing:
         return None
-    if results.broken(root, key) & missing.keys():
+    if results.read_unfinished(root, key) & missing.keys():
         return job
     return replace(job, scorings=missing, rescore=True)
 

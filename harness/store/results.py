@@ -50,17 +50,17 @@ def write_training(
     What an earlier attempt left (its training.json first, then its scorings) is removed before anything is written.
     """
     folder = training_folder(root, key)
-    forget(root, key)
+    remove_training(root, key)
     for name, content in arrays.items():
         with landing(folder / f"{name}.npz") as temporary, temporary.open("wb") as stream:
             np.savez(stream, allow_pickle=False, **content)
     for name, writer in files.items():
         with landing(folder / name) as temporary:
             writer(temporary)
-    write_json(folder / "training.json", stamped(key, record, settings))
+    write_json(folder / "training.json", stamp_record(key, record, settings))
 
 
-def stamped(key: str, record: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def stamp_record(key: str, record: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """``record`` with what every stored record says: key, source digest, time (UTC) and settings."""
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     own = digest(settings.case.baseline)
@@ -79,7 +79,7 @@ def write_result(
     folder = scoring_folder(root, training_key, scoring_key)
     write_json(folder / "predictions.json", predictions, indent=None)
     record = {"training_key": training_key, **result}
-    write_json(folder / "result.json", stamped(scoring_key, record, settings))
+    write_json(folder / "result.json", stamp_record(scoring_key, record, settings))
 
 
 def write_failure(job: Job, reason: str) -> None:
@@ -89,7 +89,7 @@ def write_failure(job: Job, reason: str) -> None:
         write_training(job.root, job.training_key, record, {}, {}, job.settings)
 
 
-def forget(root: Path, key: str) -> None:
+def remove_training(root: Path, key: str) -> None:
     """Remove a training's record and scorings, so that a half-written successor never looks finished."""
     folder = training_folder(root, key)
     (folder / "training.json").unlink(missing_ok=True)
@@ -99,15 +99,15 @@ def forget(root: Path, key: str) -> None:
 
 
 @contextlib.contextmanager
-def unfinished(job: Job) -> Iterator[None]:
-    """Mark ``job``'s folder while it trains: a kill between training and scorings is then seen by ``broken``."""
+def mark_unfinished(job: Job) -> Iterator[None]:
+    """Mark ``job``'s folder while it trains, so that a kill between training and scorings is seen afterwards."""
     path = training_folder(job.root, job.training_key) / "unfinished.json"
     write_json(path, {"scorings": list(job.scorings), "pid": os.getpid()})
     yield
     path.unlink(missing_ok=True)
 
 
-def broken(root: Path, key: str) -> frozenset[str]:
+def read_unfinished(root: Path, key: str) -> frozenset[str]:
     """Scoring keys that an interrupted training was still to write; empty for one that ended."""
     content = read_json(training_folder(root, key) / "unfinished.json")
     return frozenset(content["scorings"] if content else ())
