@@ -15,6 +15,7 @@ class Training:
     batch: int = 16  # B, videos per step
     steps: int = 3600  # optimiser steps (released: 300 epochs of 12)
     lr: float = 1e-4  # Adam's learning rate
+    beta2: float = 0.999  # Adam's decay of squared gradients (RSKP and FAC-Net: 0.99)
     weight_decay: float = 0.0  # L2 inside Adam, not decoupled (released: 5e-4)
     warm_up: int = 0  # steps in which snippets are selected by P^V alone; a deviation from the paper on small features
     evaluate_every: int = 50  # steps between evaluations on the test split

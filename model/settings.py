@@ -193,7 +193,9 @@ class AcmnetOptions:
     r_instance: int = 8  # T // r snippets are pooled per class in each branch
     r_context: int = 3
     r_background: int = 3
+    instance: float = 1.0  # weight of the instance loss (ActivityNet: 5)
     dropout: float = 0.7  # of the mask over time, and before the classifier
+    early_dropout: float = 0.0  # of the features, and before the attention (ActivityNet: 0.7)
     channels: int = 0  # channels of the embedding; 0: as many as features enter (released: 2048)
 
     sets: ClassVar[Mapping[str, Any]] = {

@@ -1,4 +1,4 @@
-"""Where the recorded numbers lie: ``pytest --reference DIR`` (default ../shared/reference beside the repository)."""
+"""Where the recorded numbers lie: ``pytest --reference DIR --recordings DIR`` (default ../shared/... beside it)."""
 
 from pathlib import Path
 
@@ -8,15 +8,16 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--reference", metavar="DIR", default=None, help="folder of recorded numbers (../shared/reference)"
-    )
+    for name in ("reference", "recordings"):
+        text = f"folder of recorded numbers (../shared/{name})"
+        parser.addoption(f"--{name}", metavar="DIR", default=None, help=text)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    given = config.getoption("--reference")
-    if given is not None and not Path(given).is_dir():
-        raise pytest.UsageError(f"--reference {given}: there is no such folder")
+    for name in ("reference", "recordings"):
+        given = config.getoption(f"--{name}")
+        if given is not None and not Path(given).is_dir():
+            raise pytest.UsageError(f"--{name} {given}: there is no such folder")
 
 
 @pytest.fixture(scope="session")
@@ -34,5 +35,5 @@ def reference(request: pytest.FixtureRequest) -> Path:
 
     found = folder(request.config)
     if found is None:
-        pytest.skip(ABSENT)
+        pytest.skip(ABSENT.format("reference"))
     return found

@@ -58,7 +58,8 @@ def start(settings: Settings, dataset: data.Dataset, streams: Streams, device: t
     shape = Shape(len(dataset.streams), train.features.shape[-1], train.labels.shape[1], settings.case.width)
     case = Case(settings.case, shape, streams.initial).to(device)
     training = settings.training
-    optimizer = torch.optim.Adam(case.parameters(), training.lr, weight_decay=training.weight_decay, fused=True)
+    betas, decay = (0.9, training.beta2), training.weight_decay
+    optimizer = torch.optim.Adam(case.parameters(), training.lr, betas, weight_decay=decay, fused=True)
     return State(case, optimizer, case.initial_q_r(), device)
 
 

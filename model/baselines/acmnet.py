@@ -48,8 +48,10 @@ class Baseline(nn.Module):
         self.classifier = layer(self.width, shape.classes + 1, 1, "classifier")
 
     def forward(self, batch: Batch) -> Snippets:
-        o, e = self.options, self.encoder(joined(batch.x)).relu()  # (1, B, T, H)
-        A = self.attention(e).softmax(-1)  # (1, B, T, 3): instance, context, background
+        o = self.options
+        e = self.encoder(dropout(joined(batch.x), o.early_dropout, batch.generator)).relu()  # (1, B, T, H)
+        attended = dropout(e, o.early_dropout, batch.generator)
+        A = self.attention(attended).softmax(-1)  # (1, B, T, 3): instance, context, background
         kept = e * dropout(torch.ones_like(e[..., :1]), o.dropout, batch.generator)
         cas = self.classifier(dropout(kept, o.dropout, batch.generator))  # (1, B, T, C + 1)
         return Snippets(cas[..., :-1], A[..., 0], e, {"background": cas[0, ..., -1], "branches": A[0]})
@@ -69,7 +71,7 @@ class Baseline(nn.Module):
         size = restated(o.for_channels, self.width)
         features = separation([_length(e, A[..., i], k[i]) for i in range(3)], o.margin / size**0.5)
         sparsity = A[..., :2].sum(-2).mean()
-        loss = instance + context + background + o.guide * guide + o.sparsity * sparsity
+        loss = o.instance * instance + context + background + o.guide * guide + o.sparsity * sparsity
         loss = loss + size * o.separation * features
         parts = {"instance": instance, "context": context, "background": background}
         parts |= {"guide": guide, "features": features, "sparsity": sparsity}

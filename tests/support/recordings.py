@@ -68,16 +68,22 @@ def precision(h: Mapping[str, Any]) -> torch.dtype:
     return found
 
 
-def tolerance(dtype: torch.dtype, step: int) -> float:
-    """float64: 1e-9 at steps 1 and 2, 1e-7 later; float32: 1e-5 and 1e-4."""
-    first, later = (1e-9, 1e-7) if dtype == torch.float64 else (1e-5, 1e-4)
+def tolerance(dtype: torch.dtype, step: int, later: float = 1e-7) -> float:
+    """float64: 1e-9 at steps 1 and 2, then ``later``; float32: 1e-5 and 1e-4."""
+    first, later = (1e-9, later) if dtype == torch.float64 else (1e-5, 1e-4)
     return first if step <= 2 else later
 
 
-def opened(settings: Settings, z: Mapping, h: Mapping, weights: Callable[[State], Mapping[str, Tensor]]) -> State:
+def opened(
+    settings: Settings,
+    z: Mapping,
+    h: Mapping,
+    weights: Callable[[State], Mapping[str, Tensor]],
+    streams: tuple[str, ...] = STREAMS,
+) -> State:
     """The product's model and optimiser with the recorded first weights, all of which are ours (``weights``)."""
-    split = Split((), np.empty((0, 2, h["D"])), np.zeros(1, int), np.empty((0, h["C"])), (), np.empty(0))
-    dataset, device = Dataset("recorded", ("",) * h["C"], STREAMS, split, split, ""), torch.device("cpu")
+    split = Split((), np.empty((0, len(streams), h["D"])), np.zeros(1, int), np.empty((0, h["C"])), (), np.empty(0))
+    dataset, device = Dataset("recorded", ("",) * h["C"], streams, split, split, ""), torch.device("cpu")
     state = start(settings, dataset, Streams.of(0, device), device)
     state.case.to(precision(h))
     state.Q_R = state.case.initial_q_r()
