@@ -1,24 +1,33 @@
-r"""Settings of a run beside the method's own: training, localisation, metrics and data source. No torch."""
+r"""Settings of a run beside the method's own: training, localisation, metrics and data source. No torch.
+
+A field's type holds its range.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from model.settings import CaseSettings
+from annotated_types import Gt, Le, MinLen
+
+from model.settings import Amount, BelowOne, Between, CaseSettings, Count, Natural, Positive, Share
+
+Shares = Annotated[tuple[Share, ...], MinLen(1)]
+Overlaps = Annotated[tuple[Annotated[float, Gt(0), Le(1)], ...], MinLen(1)]
+Names = Annotated[tuple[str, ...], MinLen(1)]
 
 
 @dataclass(frozen=True)
 class Training:
     """How the weights are found: scale and schedule (Appendix E.3)."""
 
-    snippets: int = 750  # T, snippets sampled per video
-    batch: int = 16  # B, videos per step
-    steps: int = 3600  # optimiser steps (released: 300 epochs of 12)
-    lr: float = 1e-4  # Adam's learning rate
-    beta2: float = 0.999  # Adam's decay of squared gradients (RSKP and FAC-Net: 0.99)
-    weight_decay: float = 0.0  # L2 inside Adam, not decoupled (released: 5e-4)
-    warm_up: int = 0  # steps in which snippets are selected by P^V alone; a deviation from the paper on small features
-    evaluate_every: int = 50  # steps between evaluations on the test split
+    snippets: Count = 750  # T, snippets sampled per video
+    batch: Count = 16  # B, videos per step
+    steps: Count = 3600  # optimiser steps (released: 300 epochs of 12)
+    lr: Positive = 1e-4  # Adam's learning rate
+    beta2: BelowOne = 0.999  # Adam's decay of squared gradients (RSKP and FAC-Net: 0.99)
+    weight_decay: Amount = 0.0  # L2 inside Adam, not decoupled (released: 5e-4)
+    warm_up: Natural = 0  # steps in which P^V alone selects snippets; a deviation from the paper on small features
+    evaluate_every: Count = 50  # steps between evaluations on the test split
     keep_embeddings: bool = False  # store test embeddings for the t-SNE figure
 
 
@@ -26,18 +35,18 @@ class Training:
 class Localization:
     """From snippet scores to detections (Appendix E.3, last paragraph)."""
 
-    class_threshold: float = 0.25  # a class is searched for when its video score reaches this
+    class_threshold: Share = 0.25  # a class is searched for when its video score reaches this
     class_fallback: Literal["argmax", "none"] = "argmax"  # when no class reaches it
-    upsampling: int = 24  # fine positions per snippet, linear interpolation
-    thresholds: Mapping[str, tuple[float, ...]] = field(  # per named sequence of the baseline's inference rule
+    upsampling: Count = 24  # fine positions per snippet, linear interpolation
+    thresholds: Mapping[str, Shares] = field(  # per named sequence of the baseline's inference rule
         default_factory=lambda: {"calibrated": tuple(round(0.1 * i, 1) for i in range(1, 10))}
     )
-    oic_lambda: float = 0.25  # outer margin as a share of the proposal's length (released, by a slip: 0.15)
-    oic_gamma: float = 0.15  # weight of the video score in a proposal's score (released: 0.2)
+    oic_lambda: Amount = 0.25  # outer margin as a share of the proposal's length (released, by a slip: 0.15)
+    oic_gamma: Amount = 0.15  # weight of the video score in a proposal's score (released: 0.2)
     nms: Literal["hard", "soft"] = "hard"  # "soft": the released one, suppressed once instead of removed
-    nms_threshold: float = 0.4  # overlap from which a proposal is suppressed
-    nms_alpha: float = 0.35  # decay of the soft variant
-    nms_plus: float = 0.0  # seconds added to lengths in the overlap (released: 1)
+    nms_threshold: Share = 0.4  # overlap from which a proposal is suppressed
+    nms_alpha: Positive = 0.35  # decay of the soft variant
+    nms_plus: Amount = 0.0  # seconds added to lengths in the overlap (released: 1)
     q_r: Literal["learned", "oracle"] = "learned"  # oracle: each cluster's true foreground rate on the test split
     match: Literal["none", "quantile"] = "none"  # quantile: \hat P^A gets the distribution of P^A before it is fused
 
@@ -46,8 +55,8 @@ class Localization:
 class Metrics:
     """What is measured on the detections and snippet scores."""
 
-    tiou: tuple[float, ...] = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)  # map/avg is the mean over these
-    acc_threshold: float = 0.5  # a snippet is foreground from this attention on
+    tiou: Overlaps = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)  # map/avg is the mean over these
+    acc_threshold: Share = 0.5  # a snippet is foreground from this attention on
 
 
 @dataclass(frozen=True)
@@ -57,11 +66,11 @@ class Source:
     name: str = "synthetic"  # "synthetic", or "folder" with a path
     path: str = ""  # folder in the field's layout; never part of a key (its fingerprint is)
     scale: Literal["default", "tiny", "paper"] = "default"  # scale of the embedded data set (BENCHMARK)
-    seed: int = 0  # generator seed of the embedded data set
+    seed: Natural = 0  # generator seed of the embedded data set
     knobs: Mapping[str, Any] = field(default_factory=dict)  # generator constants replaced, e.g. key_share
     split: Literal["test", "validation"] = "test"  # what is evaluated; validation holds out training videos
-    validation_share: float = 0.25  # share of the training videos held out per class
-    streams: tuple[str, ...] = ("rgb", "flow")  # sub-folders, in the order of axis M
+    validation_share: Between = 0.25  # share of the training videos held out per class
+    streams: Names = ("rgb", "flow")  # sub-folders, in the order of axis M
 
 
 @dataclass(frozen=True)

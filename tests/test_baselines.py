@@ -1,7 +1,7 @@
 """The contract of model/baselines/__init__.py: every file of the folder goes through it; what each one claims holds."""
 
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +10,14 @@ import torch
 from scipy import ndimage
 
 from harness.compute.localize import detect
-from harness.settings import Localization
 from model import baselines
 from model.baselines import acmnet, cola, untrimmed, wtalc, wum
 from model.case import Case, Step
 from model.mil import min_max, restated
 from model.settings import OPTIONS, CaseSettings, UntrimmedOptions, WumOptions
 from model.streams import Batch, Shape, dropout, joined
+
+from support.baseline_settings import of_baseline
 
 NAMES = tuple(sorted(OPTIONS))
 M, B, T, D, C, H, K = 2, 4, 48, 6, 5, 8, 3
@@ -52,12 +53,6 @@ def run(name: str, steps: int = 1, **changes) -> tuple[Case, Step]:
 def test_every_file_is_an_option_and_every_option_a_file() -> None:
     folder = Path(baselines.__file__).parent
     assert {p.stem for p in folder.glob("*.py")} - {"__init__"} == set(OPTIONS)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_defaults_say_nothing_that_the_harness_does_not_know(name: str) -> None:
-    known = {f"localization.{f.name}" for f in fields(Localization)} | {"training.weight_decay"}
-    assert set(OPTIONS[name].sets) <= known
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -119,20 +114,13 @@ def test_scores_give_an_inference_that_is_executed(name: str) -> None:
         assert group.score_on.shape == (B, T, C)
         assert np.isfinite(group.threshold_on).all()
         assert np.isfinite(group.score_on).all()
-    settings = localization(name)
+    settings = of_baseline(name).localization
     assert set(inference.groups) == set(settings.thresholds)
     found = detect(inference, replace(settings, class_threshold=0.0), np.full(B, 30.0))
     assert len(found.score)
     assert np.isfinite(found.score).all()
     assert (found.start < found.end).all()
     assert found.end.max() <= 30.0 + 1e-9
-
-
-def localization(name: str) -> Localization:
-    """The localisation that choosing a baseline sets."""
-    prefix = "localization."
-    own = {k.removeprefix(prefix): v for k, v in OPTIONS[name].sets.items() if k.startswith(prefix)}
-    return replace(Localization(), **own)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,20 +3,22 @@
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
+from typing import Annotated
 
 import pytest
+from annotated_types import Ge
 from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.errors import ConfigError
 from harness.settings import Settings
 from harness.study import document as config
+from harness.study.building import build
 from harness.study.document import Mark, Node, parse, wrap
 from harness.study.json_schema import comments, setting_schemas
-from harness.study.layers import build, flatten, fold, leaves
-from harness.study.limits import LIMITS
+from harness.study.layers import flatten, fold, leaves
 from model.settings import OPTIONS, AslOptions, CaseSettings, CoLabel
 
 HERE = Mark("x.yaml", 1, 1)
@@ -141,7 +143,7 @@ def test_later_layers_win_nested_or_dotted():
 
 def test_a_path_below_a_mapping_sets_one_entry():
     found, _ = settings("source.knobs: {a: 1, b: [2, 3]}", "source.knobs.a: 5\n", "source.knobs.c: 6")
-    assert found.source.knobs == {"a": 5, "b": (2, 3), "c": 6}
+    assert found.source.knobs == {"a": 5, "b": [2, 3], "c": 6}
     found, _ = settings("source.knobs: {a: 1}", "source.knobs: {b: 2}")
     assert found.source.knobs == {"b": 2}
     found, errors = settings("case.baseline: wum\nlocalization.thresholds.cas: [0.5]")
@@ -252,8 +254,24 @@ def test_all_mistakes_at_once():
     ]  # fmt: skip
 
 
-def test_limits_name_settings_that_exist():
-    assert not [path for path in LIMITS if path not in leaves("proposed")]
+@dataclass(frozen=True)
+class ToyOptions:
+    """A baseline that the project does not have."""
+
+    pooled: Annotated[int, Ge(1)] = 8  # snippets
+
+
+def test_a_new_baseline_brings_its_ranges_on_its_fields(tmp_path, monkeypatch):
+    (tmp_path / "toy.yaml").write_text("localization.thresholds: {toy: [0.5]}\ntraining.weight_decay: 3\n")
+    monkeypatch.setattr("harness.study.layers.BASELINES", tmp_path)
+    monkeypatch.setitem(OPTIONS, "toy", ToyOptions)
+    toy, errors = settings("case: {baseline: toy, options.pooled: 4}")
+    assert errors == []
+    assert (toy.case.options, toy.training.weight_decay) == (ToyOptions(4), 3)
+    assert toy.localization.thresholds == {"toy": (0.5,)}
+    assert settings("case: {baseline: toy, options.pooled: 0}")[1] == [
+        "0.yaml:1:39: case.options.pooled: found 0; allowed: a whole number from 1 on"
+    ]
 
 
 def test_wrap_is_the_inverse_of_plain():

@@ -253,7 +253,7 @@ def test_missing_stream_folder_is_named_once(folder):
 def test_errors_of_the_source(folder, tmp_path):
     assert "is not a folder" in errors(tmp_path / "nowhere")[0]
     assert "did you mean 'fps'?" in errors(folder, knobs={"fsp": 25})[0]
-    assert errors(folder, knobs={"fps": -1}) == ["source.knobs.fps: -1 is outside 0 .. inf"]
+    assert errors(folder, knobs={"fps": -1}) == ["source.knobs.fps: found -1; allowed: a number from 0 on"]
     assert "'../x' is not a plain name" in errors(folder, streams=("rgb", "../x"))[0]
     assert "named twice" in errors(folder, streams=("rgb", "rgb"))[0]
     with pytest.raises(data.DataError, match="did you mean 'folder'"):

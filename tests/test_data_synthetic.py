@@ -215,7 +215,7 @@ def test_unknown_and_impossible_knobs_are_all_named():
     text = str(caught.value)
     assert len(caught.value.errors) == 5
     assert "source.knobs.key_shar: unknown knob 'key_shar'; did you mean 'key_share'?" in text
-    assert "source.knobs.lead_in: -1 is outside 0 .. inf" in text
+    assert "source.knobs.lead_in: found -1; allowed: a number from 0 on" in text
     for values in ({"key_share": [0.9, 0.1]}, {"sibling_pairs": 11}, {"sibling_pairs": 0}):
         with pytest.raises(data.DataError):
             replaced("default", values)

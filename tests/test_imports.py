@@ -98,8 +98,8 @@ def model_reaches_harness(found: Iterable[Import]) -> list[str]:
 
 
 def foreign_to_model(found: Iterable[Import]) -> list[str]:
-    """Packages in model/ beside torch (and numpy, where scores are read)."""
-    known = {"torch", "numpy", "model"} | set(sys.stdlib_module_names)
+    """Packages in model/ beside torch (numpy, where scores are read; annotated-types, for ranges of settings)."""
+    known = {"torch", "numpy", "annotated_types", "model"} | set(sys.stdlib_module_names)
     return [f"{i.module} -> {i.target}" for i in found if i.module.startswith("model") and i.package not in known]
 
 

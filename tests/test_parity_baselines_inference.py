@@ -25,6 +25,7 @@ from model.inference import Group, Inference
 from model.mil import select
 from model.settings import OPTIONS
 
+from support.baseline_settings import of_baseline
 from support.recordings import FIELDS, Pair, check, compared_lists, grouped, off, seconds, stated
 from support.reference import DEFAULT, THUMOS14, arrays, changed, files, kind, numbers, parametrize, records
 
@@ -58,11 +59,9 @@ def rule(method: str, s: Mapping[str, Any]) -> Localization:
     """The baseline's own rule with the recorded settings; a setting that is not understood fails."""
     left = set(s) - set(FIELDS) - set(THRESHOLDS[method]) - {"fps", "frames_per_snippet", "topk", *NAMES}
     assert not left, f"settings: {sorted(left)} is not understood"
-    prefix = "localization."
-    own = {key.removeprefix(prefix): x for key, x in OPTIONS[method].sets.items() if key.startswith(prefix)}
-    own |= stated(s)
+    own = of_baseline(method).localization
     given = {group: tuple(s[name]) for name, group in THRESHOLDS[method].items() if name in s}
-    return replace(Localization(), **own | {"thresholds": own["thresholds"] | given})
+    return replace(own, **stated(s) | {"thresholds": {**own.thresholds, **given}})
 
 
 def options(method: str, T: int, s: Mapping[str, Any], k: Mapping[str, int]) -> Any:

@@ -6,13 +6,15 @@ import pytest
 
 from harness import study
 from harness.settings import Settings
+from harness.study.building import build
 from harness.study.document import Mark
 from harness.study.keys import flat
-from harness.study.layers import build, fold
+from harness.study.layers import BASELINES, fold
 from harness.study.presets import STUDIES, base_layers, known, preset
-from model.settings import ProposedOptions
+from model.settings import OPTIONS, ProposedOptions
 
 from support import study_files
+from support.baseline_settings import of_baseline
 
 
 @pytest.fixture
@@ -80,3 +82,16 @@ def test_known_lists_everything_with_a_title():
     assert found["studies"]["table2"] == "Contribution of each component (Table 2)"
     assert set(found) == {"studies", "data sets", "presets", "baselines"}
     assert all(text for names in found.values() for text in names.values())
+
+
+def test_every_baseline_says_what_choosing_it_sets() -> None:
+    assert {path.stem for path in BASELINES.glob("*.yaml")} == set(OPTIONS)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_choosing_a_baseline_sets_localisation_and_weight_decay_alone(name: str) -> None:
+    chosen, known = flat(of_baseline(name)), flat(Settings())
+    changed = {path for path in known.keys() & chosen.keys() if chosen[path] != known[path]} - {"case.baseline"}
+    assert {path for path in changed if not path.startswith(("localization.", "case.options."))} <= {
+        "training.weight_decay"
+    }

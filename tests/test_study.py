@@ -10,8 +10,9 @@ import pytest
 
 from harness import study
 from harness.settings import Settings
+from harness.sources import HOME
 from harness.study.keys import flat, keys
-from harness.study.presets import HOME, STUDIES
+from harness.study.presets import STUDIES
 from model.settings import CoLabel
 
 from support import study_files

@@ -34,7 +34,7 @@ def test_missing_data(write, tmp_path):
 def test_bad_knobs_are_told_where_they_stand(write):
     errors = refused(write("set:\n  source.knobs.key_shar: 3\n  source.knobs.lead_in: -1\n  case.cta: 1\n"))
     assert errors[0].startswith("x.yaml:2:3: source.knobs.key_shar: unknown knob 'key_shar'; did you mean 'key_share'?")
-    assert errors[1].startswith("x.yaml:3:3: source.knobs.lead_in: -1")
+    assert errors[1].startswith("x.yaml:3:3: source.knobs.lead_in: found -1")
     assert errors[2].startswith("x.yaml:4:3: case.cta: unknown key; did you mean 'cat'?")
 
 

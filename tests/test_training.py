@@ -17,6 +17,8 @@ from harness.store import results
 from harness.store.jobs import Job
 from model.settings import OPTIONS, CaseSettings, CoLabel
 
+from support.baseline_settings import of_baseline
+
 SMALL = Source(scale="tiny", knobs={"train_videos": 24, "test_videos": 12})
 SHORT = Training(snippets=40, batch=8, steps=9, lr=3e-3, warm_up=3, evaluate_every=3, keep_embeddings=True)
 HEADS = ("in_graph", "projected")
@@ -40,7 +42,7 @@ def one_thread():
 def small(baseline: str = "proposed", training: Mapping[str, Any] = {}, **case) -> Settings:
     options = OPTIONS[baseline]()
     chosen = CaseSettings(baseline, options, width=16, clusters=6, sinkhorn_steps=5, sinkhorn_steps_r=5)
-    localization = Localization(thresholds=options.sets["localization.thresholds"])
+    localization = Localization(thresholds=of_baseline(baseline).localization.thresholds)
     return Settings(replace(chosen, **case), replace(SHORT, **training), localization, source=SMALL)
 
 

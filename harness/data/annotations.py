@@ -9,12 +9,12 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
-from harness.data.check import Limits
 from harness.errors import unknown, unsafe
+from model.settings import Amount, Count
 
 SPLITS = ("train", "test")
 Database = dict[str, dict[str, Any]]
@@ -24,9 +24,9 @@ Database = dict[str, dict[str, Any]]
 class FolderKnobs:
     """What ``source.knobs`` may state about a folder; it goes before what gt.json says."""
 
-    fps: Annotated[float, Limits(0)] = 0.0  # frames per second of all videos; 0: not stated
-    snippet_seconds: Annotated[float, Limits(0)] = 0.0  # 0: not stated
-    snippet_frames: Annotated[int, Limits(1)] = 16  # frames per snippet
+    fps: Amount = 0.0  # frames per second of all videos; 0: not stated
+    snippet_seconds: Amount = 0.0  # 0: not stated
+    snippet_frames: Count = 16  # frames per snippet
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ import numpy as np
 from harness.data import annotations
 from harness.data.annotations import SPLITS, Annotations, FolderKnobs, Video
 from harness.data.cache import Plan
-from harness.data.check import check_streams, fitted
+from harness.data.check import check_streams, replace_constants
 from harness.data.dataset import Draft, Split
 from harness.errors import DataError
 from harness.settings import Source
@@ -50,7 +50,7 @@ def survey(source: Source, deep: bool) -> Survey:
         raise DataError([f"source.path: {what}; expected a folder with {layout}"])
     if errors := check_streams(source.streams):
         raise DataError(errors)
-    found = annotations.read(folder, fitted(FolderKnobs(), source.knobs), errors)
+    found = annotations.read(folder, replace_constants(FolderKnobs(), source.knobs), errors)
     shapes = {split: check_features(source, split, found.videos[split], deep, errors) for split in SPLITS}
     errors += differing(source, found, shapes)
     if errors:
@@ -120,7 +120,7 @@ def digest(source: Source) -> str:
     folder, total = Path(source.path), hashlib.sha256()
     if check_streams(source.streams) or not folder.is_dir():
         survey(source, deep=False)  # raises
-    total.update(repr((tuple(source.streams), fitted(FolderKnobs(), source.knobs))).encode())
+    total.update(repr((tuple(source.streams), replace_constants(FolderKnobs(), source.knobs))).encode())
     try:
         for text in ("gt.json", "split_train.txt", "split_test.txt"):
             total.update((folder / text).read_bytes() + b"\0")

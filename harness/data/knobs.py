@@ -6,22 +6,23 @@ change one only through ``source.knobs``. Pairs are (RGB, flow) unless said othe
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Annotated, Any
 
-from harness.data.check import Limits, fitted
+from annotated_types import Ge, Le, Lt
+
+from harness.data.check import replace_constants
 from harness.errors import DataError, unknown
+from model.settings import Amount, Count, Natural, Share
 
 STREAMS = ("rgb", "flow")
 
-
-Count = Annotated[int, Limits(1)]
-Amount = Annotated[float, Limits()]
-Positive = Annotated[float, Limits(1e-3)]
-Share = Annotated[float, Limits(0, 1)]
-Persistence = Annotated[float, Limits(0, 0.99)]  # of an AR(1) process
-Signed = Annotated[float, Limits(-10, 10)]
-Pair = Annotated[tuple[float, float], Limits()]
-SharePair = Annotated[tuple[float, float], Limits(0, 1)]
+AtLeastTwo = Annotated[int, Ge(2)]
+Length = Annotated[float, Ge(1e-3), Lt(inf)]
+Persistence = Annotated[float, Ge(0), Le(0.99)]  # of an AR(1) process
+Signed = Annotated[float, Ge(-10), Le(10)]
+Pair = tuple[Amount, Amount]
+SharePair = tuple[Share, Share]
 
 
 @dataclass(frozen=True)
@@ -31,21 +32,21 @@ class Knobs:
     # size
     train_videos: Count = 200
     test_videos: Count = 210
-    classes: Annotated[int, Limits(2)] = 20
+    classes: AtLeastTwo = 20
     dimension: Count = 64  # D, features per stream
     code_dimension: Count = 40  # d, dimension of the codes; codes have norm sqrt(d)
     # time line
-    snippet_seconds: Positive = 0.64  # 16 frames at 25 per second
+    snippet_seconds: Length = 0.64  # 16 frames at 25 per second
     two_class_share: Share = 0.15  # videos of a pair of sibling classes
-    sibling_pairs: Annotated[int, Limits(0)] = 2  # siblings share a venue; their instances interleave
-    instances_median: Positive = 5.5  # log-normal number of instances of a video
+    sibling_pairs: Natural = 2  # siblings share a venue; their instances interleave
+    instances_median: Length = 5.5  # log-normal number of instances of a video
     instances_sigma: Amount = 0.9
-    instances_most: Annotated[int, Limits(2)] = 40
-    duration_median: Positive = 3.0  # median over classes of a class's median duration
+    instances_most: AtLeastTwo = 40
+    duration_median: Length = 3.0  # median over classes of a class's median duration
     duration_class_sigma: Amount = 0.6  # spread of the classes' medians, in log
     duration_sigma: Amount = 0.55  # spread within a class, in log
-    duration_least: Positive = 0.5
-    foreground: Annotated[float, Limits(0.01, 0.99)] = 0.30  # f, nominal foreground share
+    duration_least: Length = 0.5
+    foreground: Annotated[float, Ge(0.01), Le(0.99)] = 0.30  # f, nominal foreground share
     foreground_sigma: Amount = 0.85  # spread over videos of the gap length, in log
     gap_sigma: Amount = 1.0  # spread within a video, in log
     # vocabulary
@@ -61,7 +62,7 @@ class Knobs:
     lead_in: Amount = 1.5  # mean of the exponential lead-in and follow-through, labelled background
     lead_in_amplitude: Amount = 0.6
     # background
-    run_median: Positive = 5.0  # snippets per run, log-normal
+    run_median: Length = 5.0  # snippets per run, log-normal
     run_sigma: Amount = 0.7
     context_share: Share = 0.45  # runs that show the class scene; the others show a situation
     distractors: Share = 0.22  # runs that carry a shared sub-action
@@ -79,7 +80,7 @@ class Knobs:
     visibility_rho: Persistence = 0.8  # AR(1) of h
     visibility_correlation: Share = 0.3  # of h between the streams
     # features = gain relu(z W - threshold)
-    gain: Positive = 0.55
+    gain: Length = 0.55
     threshold: Signed = 0.3
 
 
@@ -108,7 +109,7 @@ def replaced(scale: str, values: Mapping[str, Any]) -> Knobs:
     """The knobs of ``scale`` with ``values`` in place of theirs; DataError lists every wrong name and value."""
     if scale not in SCALES:
         raise DataError([f"source.scale: {unknown('scale', scale, SCALES)}"])
-    knobs = fitted(SCALES[scale], values)
+    knobs = replace_constants(SCALES[scale], values)
     if errors := conflicts(knobs):
         raise DataError(errors)
     return knobs

@@ -16,9 +16,10 @@ from harness import sources
 from harness.errors import ConfigError, hint
 from harness.settings import Settings
 from harness.study import keys
+from harness.study.building import build
 from harness.study.checks import METRICS, PATTERN
 from harness.study.document import Mark, Node, read, wrap
-from harness.study.layers import Layer, build, flatten, fold, leaves
+from harness.study.layers import Layer, flatten, fold, leaves
 from harness.study.loading import QUICK_SEEDS, Study
 from harness.study.schema import Count, Part, allowed
 from harness.study.tune import is_tuned

@@ -9,9 +9,9 @@ import re
 from dataclasses import fields, is_dataclass
 from typing import Any
 
+from harness.ranges import adapter
 from harness.settings import Settings
 from harness.study.layers import leaves
-from harness.study.limits import adapter
 from harness.study.schema import StudyPart
 from model.settings import OPTIONS, CaseSettings, CoLabel
 
@@ -35,7 +35,7 @@ def setting_schemas() -> dict[str, Any]:
     known = {path: leaf for name in reversed(list(OPTIONS)) for path, leaf in leaves(name).items()}
     out = {}
     for path, leaf in known.items():
-        out[path] = adapter(path, leaf.kind).json_schema() | {"description": notes.get(path.rpartition(".")[2], "")}
+        out[path] = adapter(leaf.kind).json_schema() | {"description": notes.get(path.rpartition(".")[2], "")}
     out["case.baseline"]["enum"] = list(OPTIONS)
     return out
 

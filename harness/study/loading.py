@@ -10,10 +10,11 @@ from typing import Any
 
 from harness.errors import ConfigError, hint
 from harness.settings import Settings
+from harness.study.building import build
 from harness.study.checks import check_claims, check_columns
 from harness.study.document import Mark, Node, read
 from harness.study.keys import flat, keys
-from harness.study.layers import build, fold
+from harness.study.layers import fold
 from harness.study.presets import DATA, STUDIES, Below, data_layers, known, preset
 from harness.study.rows import drafts, numbered
 from harness.study.schema import StudyPart, study_part

@@ -8,8 +8,9 @@ from pathlib import Path
 from harness.errors import ConfigError, hint, shown
 from harness.settings import Settings, Source
 from harness.sources import HOME
+from harness.study.building import build
 from harness.study.document import Mark, Node, read
-from harness.study.layers import Layer, build, flatten, fold
+from harness.study.layers import Layer, flatten, fold
 from model.settings import OPTIONS
 
 STUDIES = HOME / "studies"

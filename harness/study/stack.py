@@ -7,8 +7,9 @@ from typing import Any
 
 from harness.errors import ConfigError, hint
 from harness.settings import Settings
+from harness.study.building import build
 from harness.study.document import Mark, Node, parse
-from harness.study.layers import Layer, build, flatten, fold, leaves
+from harness.study.layers import Layer, flatten, fold, leaves
 from harness.study.presets import base_layers, tuned_layers
 from harness.study.rows import Draft
 from harness.study.schema import StudyPart

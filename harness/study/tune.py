@@ -3,12 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
 from harness.errors import found, hint
+from harness.ranges import complain, refuse
 from harness.study.document import Node
 from harness.study.layers import Layer, leaves
-from harness.study.limits import adapter, limit, words
 
 KINDS: Mapping[str, str] = {  # kind -> what follows it
     "uniform": "low, high and perhaps a step",
@@ -53,12 +51,8 @@ def refused(path: str, node: Node, baseline: str) -> list[str]:
     leaf = leaves(baseline).get(path)
     if leaf is None and path.rpartition(".")[0] not in leaves(baseline):
         return [f"{node.mark}: {path}: unknown key; {hint(path, leaves(baseline))}"]
-    try:
-        if leaf is not None:
-            adapter(path, leaf.kind).validate_python(node.plain())
-    except ValidationError:
-        allowed = words(leaf.kind, limit(path)) if leaf else ""
-        return [f"{node.mark}: {path}: tune: found {found(node.value)}; allowed: {allowed}"]
+    if leaf is not None and refuse(leaf.kind, node.plain()):
+        return [f"{node.mark}: {path}: tune: {complain(leaf.kind, node.value)}"]
     return []
 
 
