@@ -216,5 +216,5 @@ def test_sequential_looks_find_a_difference():
 
 def direction(x, level):
     """Whether the verdict on one comparison is a direction."""
-    one_claim = evidence.Evidence((x,), "")
+    one_claim = evidence.Evidence((x,))
     return claims.decide(one_claim, stats.directions([x]), level)[0] != "undecided"

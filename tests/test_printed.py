@@ -113,4 +113,4 @@ def test_claims_quote_the_paper():
     names = [path.stem for path in sorted(STUDIES.glob("*.yaml")) if not path.stem.startswith("search_")]
     claims = [claim for name in names for claim in loaded(name).claims]
     assert len(claims) >= 25
-    assert all(claim["quote"] and claim["section"] for claim in claims)
+    assert all(claim.quote and claim.section for claim in claims)

@@ -78,8 +78,8 @@ def test_table2_rows_differ_only_in_what_is_off():
 def test_claims_of_table2_are_the_printed_differences():
     found = study.load("table2")
     for claim in found.claims:
-        above, below = (found.rows[claim[key] - 1].paper[claim["on"]] for key in ("row", "beats"))
-        assert above - below == pytest.approx(claim["by"])
+        above, below = (found.rows[number - 1].paper[claim.on] for number in (claim.row, claim.beats))
+        assert above - below == pytest.approx(claim.by)
 
 
 SCORING = ["case.cat=0.3", "case.options.omega_test=0.4", "localization.oic_gamma=0", "localization.nms=soft",

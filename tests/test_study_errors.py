@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from harness import study
 from harness.errors import ConfigError
+from harness.study.claims import Beats
 from harness.study.presets import STUDIES
 
 from support import study_files
@@ -98,10 +99,13 @@ BAD_CLAIMS = [
     ("row: 1, beats: 2, on: mAPP}]", "claims.1.on: unknown column 'mAPP'; did you mean 'mAP'? allowed: mAP, ACC"),
     ("row: 1, beats: 9, on: mAP}]", "x.yaml:2:50: claims.1.beats: no row 9; allowed: 1 to 2"),
     ("row: 1, beats: 1, on: mAP}]", "claims.1.beats: a row cannot beat itself"),
-    ("row: 1, beats: 2}]", "claims.1: 'beats' needs 'on'"),
-    ("row: 1, beats: 2, on: mAP, by_share: 0.1}]", "claims.1: 'by_share' means nothing beside 'beats'"),
+    ("row: 1, beats: 2}]", "x.yaml:2:10: claims.1.on: missing"),
+    (
+        "row: 1, beats: 2, on: mAP, by_share: 0.1}]",
+        "claims.1.by_share: unknown key; allowed: quote, section, also, note, row, beats",
+    ),
     ("row: 1, below: 2, above: 1, on: mAP}]", "claims.1: found below and above; allowed: one of"),
-    ("row: 1, below: 2, on: mAP}]", "claims.1: 'below' needs 'by_share'"),
+    ("row: 1, below: 2, on: mAP}]", "x.yaml:2:10: claims.1.by_share: missing"),
     ("row: 1, below: 2, on: mAP, by_share: 2}]", "claims.1.by_share: found 2; allowed: less than or equal to 1"),
     ("rows: [1], stable_within: 2, on: mAP}]", "claims.1.rows: found a list; allowed: list should have at least 2"),
     ("rows: [1, 7], stable_within: 2, on: mAP}]", "claims.1.rows: no row 7"),
@@ -123,8 +127,8 @@ def test_good_claims(write):
              "row: 1, below: 0.1, on: mAP, by_share: 0.14", "row: 1, lowest_on: [mAP, ACC], also: text"]  # fmt: skip
     claims = "".join(f"  - {{quote: q, section: '4.3', {kind}}}\n" for kind in kinds)
     found = study.load(write(f"rows: [{{label: a}}, {{label: b}}]\nclaims:\n{claims}")).claims
-    assert found[0] == {"quote": "q", "section": "4.3", "row": 1, "beats": 2, "on": "mAP", "by": 2.3}
-    assert found[2]["highest_on"] == ["mAP"]
+    assert found[0] == Beats(quote="q", section="4.3", row=1, beats=2, on="mAP", by=2.3)
+    assert found[2].highest_on == ["mAP"]
 
 
 def test_a_missing_section_is_told(write):

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.claims import statistics as stats
-from harness.claims.evidence import Claim, Evidence, collect, rows_of
+from harness.claims.evidence import Evidence, collect
+from harness.study.claims import Beats
 
 if TYPE_CHECKING:
     from harness.store.records import Records
@@ -89,7 +90,7 @@ def judge(records: "Records") -> list[Verdict]:
     """A verdict on each claim of the study, corrected over them."""
     study = records.study
     evidence = [collect(records, claim) for claim in study.claims]
-    ends = [_p(e) for e in evidence]
+    ends = [p_values(e) for e in evidence]
     fixed = correction(study, [min(pair) for pair in ends])
     return [verdict(study, i, e, ends[i], fixed) for i, e in enumerate(evidence)]
 
@@ -104,7 +105,7 @@ def correction(study: "Study", p: list[float]) -> Correction:
     return Correction([stats.look_level(len(p), looks)] * len(p), adjusted, f"{len(p)} claims x {len(looks)} looks")
 
 
-def _p(evidence: Evidence) -> tuple[float, float]:
+def p_values(evidence: Evidence) -> tuple[float, float]:
     """p values that the claim holds, and that it is reversed; NaN where nothing can be said."""
     if evidence.missing or min(map(len, evidence.differences)) < stats.LEAST_PAIRS:
         return nan, nan
@@ -118,15 +119,16 @@ def verdict(study: "Study", i: int, evidence: Evidence, ends: tuple[float, float
     claim, level = study.claims[i], fixed.levels[i]
     worst = weakest(evidence, level)
     status, reason = decide(evidence, ends, level)
-    rows = rows_of(study, claim)
+    rows = claim.row_numbers(len(study.rows))
+    claimed = claim.by if isinstance(claim, Beats) else None
     words = WORDS[status] if synthetic(study) else status
     if mechanics(study):
         status, words, reason = "not judged", NOT_JUDGED, "tiny scale"
     return Verdict(
-        quote=claim["quote"],
-        section=str(claim["section"]),
-        note=claim.get("note") or claim.get("also") or "",
-        asserted=evidence.asserted,
+        quote=claim.quote,
+        section=claim.section,
+        note=claim.note or claim.also,
+        asserted=claim.words,
         status=status,
         words=words,
         reason=reason,
@@ -140,8 +142,8 @@ def verdict(study: "Study", i: int, evidence: Evidence, ends: tuple[float, float
         p_adjusted=fixed.adjusted[i],
         correction=fixed.name,
         n=worst.n,
-        claimed=claim.get("by"),
-        size=size(claim, worst),
+        claimed=claimed,
+        size=size(claimed, worst),
         scope=scope(study, rows),
         rows=rows,
     )
@@ -174,11 +176,11 @@ def decide(evidence: Evidence, ends: tuple[float, float], level: float) -> tuple
     return "supported" if holds else "contradicted", ""
 
 
-def size(claim: Claim, found: stats.Difference) -> str:
+def size(claimed: float | None, found: stats.Difference) -> str:
     """Whether the claimed size lies in the interval; empty where there is no size or no interval."""
-    if "by" not in claim or not isfinite(found.low):
+    if claimed is None or not isfinite(found.low):
         return ""
-    return f"{'inside' if found.low <= claim['by'] <= found.high else 'outside'} the interval"
+    return f"{'inside' if found.low <= claimed <= found.high else 'outside'} the interval"
 
 
 def counts(verdicts: Sequence[Verdict]) -> dict[str, int]:

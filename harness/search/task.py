@@ -21,7 +21,8 @@ from harness.study.checks import METRICS, PATTERN
 from harness.study.document import Mark, Node, read, wrap
 from harness.study.layers import Layer, flatten, fold, leaves
 from harness.study.loading import QUICK_SEEDS, Study
-from harness.study.schema import Count, Part, allowed
+from harness.study.parts import Count, Part
+from harness.study.schema import allowed
 from harness.study.tune import is_tuned
 from harness.track import series
 

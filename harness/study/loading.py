@@ -12,6 +12,7 @@ from harness.errors import ConfigError, hint
 from harness.settings import Settings
 from harness.study.building import build
 from harness.study.checks import check_claims, check_columns
+from harness.study.claims import AnyClaim
 from harness.study.document import Mark, Node, read
 from harness.study.keys import flat, keys
 from harness.study.layers import fold
@@ -73,7 +74,7 @@ class Study:
     seeds: int
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
-    claims: tuple[Mapping[str, Any], ...]
+    claims: tuple[AnyClaim, ...]
     figures: tuple[str, ...]
     toggles: tuple[str, ...]
     reference: int
@@ -150,7 +151,7 @@ def described(file: Path, part: StudyPart, below: Below) -> Study:
         seeds=0,
         rows=(),
         columns=(),
-        claims=tuple(claim.model_dump(exclude_unset=True, exclude_none=True) for claim in part.claims),
+        claims=tuple(part.claims),
         figures=tuple(part.figures),
         toggles=tuple(part.toggles),
         reference=part.reference,

@@ -7,17 +7,14 @@ from collections.abc import Mapping
 from copy import deepcopy
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from harness.errors import found, hint
+from harness.study.claims import KINDS, NAMED, AnyClaim, kinds_in
 from harness.study.document import Node
+from harness.study.parts import Count, Part
 
 Steps = tuple[str | int, ...]
-
-
-def listed(value: Any) -> Any:
-    """One name as a list of one."""
-    return [value] if isinstance(value, str) else value
 
 
 def metric(value: Any) -> Any:
@@ -30,15 +27,7 @@ def counted(value: Any) -> Any:
     return {"at_least": value} if type(value) is int else value
 
 
-Names = Annotated[list[str], BeforeValidator(listed, json_schema_input_type=str | list[str])]
 Paper = dict[str, float | None]
-Count = Annotated[int, Field(ge=1)]
-
-
-class Part(BaseModel):
-    """A mapping with these keys and no others."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class Seeds(Part):
@@ -69,26 +58,6 @@ class ColumnPart(Part):
     selection: Literal["last", "best"] = "last"
 
 
-class ClaimPart(Part):
-    """A sentence of the paper, and what it says about rows and columns."""
-
-    quote: str
-    section: str
-    row: Count | None = None
-    beats: Count | None = None
-    by: float | None = None
-    rows: Annotated[list[Count], Field(min_length=2)] | None = None
-    stable_within: Annotated[float, Field(gt=0)] | None = None
-    on: str | None = None
-    below: float | None = None
-    above: float | None = None
-    by_share: Annotated[float, Field(ge=0, le=1)] | None = None
-    highest_on: Names | None = None
-    lowest_on: Names | None = None
-    also: str = ""
-    note: str = ""
-
-
 class ReportedPart(Part):
     """A row of another method, as printed; it is never run."""
 
@@ -117,7 +86,7 @@ class StudyPart(Part):
         "mAP": ColumnPart(metric="map/avg"),
         "ACC": ColumnPart(metric="acc"),
     }
-    claims: list[ClaimPart] = []
+    claims: list[AnyClaim] = []
     figures: list[str] = []
     reference: Count = 1
     reported: list[ReportedPart] = []
@@ -131,7 +100,6 @@ PARTS: Mapping[str, type[Part]] = {
     "seeds": Seeds,
     "rows": RowPart,
     "columns": ColumnPart,
-    "claims": ClaimPart,
     "reported": ReportedPart,
 }
 
@@ -159,7 +127,7 @@ def study_part(node: Node, errors: list[str]) -> StudyPart:
         errors.extend(message(node, detail) for detail in details)
         sound = node.plain()
         for detail in details:
-            take_out(sound, detail["loc"])
+            take_out(sound, untagged(detail["loc"]))
         return StudyPart.model_validate(sound)
 
 
@@ -168,12 +136,27 @@ def dotted(steps: Steps) -> str:
     return ".".join(str(step + 1) if isinstance(step, int) else step for step in steps)
 
 
+def untagged(steps: Steps) -> Steps:
+    """Where a finding is in the file: pydantic puts a claim's class between its number and its keys."""
+    return steps[:2] + steps[3:] if steps[0] == "claims" else steps
+
+
+def part_at(steps: Steps) -> type[Part]:
+    """What stands at a finding that names a key."""
+    if steps[0] == "claims":
+        return NAMED[str(steps[2])]
+    return StudyPart if len(steps) == 1 else PARTS[str(steps[0])]
+
+
 def message(node: Node, detail: Mapping[str, Any]) -> str:
     """One of pydantic's findings with its place, in words."""
-    steps: Steps = detail["loc"]
+    steps = untagged(detail["loc"])
     path, where = dotted(steps), node.at(steps)
+    if detail["type"] == "union_tag_not_found" and isinstance(where.value, dict):
+        had = " and ".join(kinds_in(where.plain())) or "no kind"
+        return f"{where.mark}: {path}: found {had}; allowed: one of {', '.join(KINDS)}"
     if detail["type"] == "extra_forbidden":
-        part = StudyPart if len(steps) == 1 else PARTS[str(steps[0])]
+        part = part_at(detail["loc"])
         return f"{where.key}: {path}: unknown key; {hint(str(steps[-1]), part.model_fields)}"
     if detail["type"] == "missing":
         return f"{where.mark}: {path}: missing"
@@ -188,7 +171,7 @@ def allowed(detail: Mapping[str, Any]) -> str:
     """What a finding's type says is allowed."""
     kinds = {"string_type": "text (in quotes)", "int_type": "a whole number", "float_type": "a number"}
     kinds |= {"dict_type": "a mapping", "list_type": "a list", "model_type": "a mapping", "none_required": "nothing"}
-    kinds |= {"finite_number": "a finite number"}
+    kinds |= {"finite_number": "a finite number", "union_tag_not_found": "a mapping"}
     if detail["type"] == "model_type" and detail["loc"][0] in {"seeds", "columns"}:
         return "a whole number or a mapping" if detail["loc"][0] == "seeds" else "a metric's name or a mapping"
     text = str(detail["msg"]).removeprefix("Input should be ").removeprefix("a valid ")

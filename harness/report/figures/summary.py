@@ -72,7 +72,7 @@ def effects(context: Context) -> "tuple[Figure, str] | None":
     """Difference of each row to its reference row, with its 95 % paired interval, in the column of the first claim."""
     import matplotlib.pyplot as plt
 
-    named = [claim.get("on") for claim in context.study.claims[:1]]
+    named = [name for claim in context.study.claims[:1] for name in claim.columns]
     column = next((c for c in context.study.columns if c.name in named), context.study.columns[0])
     rows = [row for row in context.study.rows if row.reference != row.number]
     found = [
