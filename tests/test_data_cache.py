@@ -26,10 +26,10 @@ def test_several_processes_make_one_cache(tmp_path):
 
 
 def test_an_interrupted_making_leaves_nothing_behind(tmp_path):
-    plan = synthetic.plan(Source(scale="tiny"))
+    plan = synthetic.pend(Source(scale="tiny"))
     broken = replace(plan, test=replace(plan.test, features=iter(list(plan.test.features)[:5])))
     with pytest.raises(ValueError, match="shorter"):
-        cache.opened(tmp_path / "key", lambda: broken)
+        cache.load_cached(tmp_path / "key", lambda: broken)
     assert not [p for p in tmp_path.iterdir() if p.is_dir()]
 
 

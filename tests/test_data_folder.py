@@ -212,7 +212,7 @@ def bad_values(video: np.ndarray) -> np.ndarray:
     ("edit", "message"),
     [
         (lambda x: x[:-1], "snippets; the streams of a video must have equally many"),
-        (lambda x: x[:, :-1], "flow/b.npy has 7 features per snippet; the streams must have equally many"),
+        (lambda x: x[:, :-1], "flow/b.npy: 7 features per snippet; the other videos have 8"),
         (bad_values, "flow/b.npy: 1 values are not finite, the first (nan) at snippet 2, feature 3"),
         (lambda x: x[0], "flow/b.npy: float16 array of shape (8,); expected (snippets, D) float16 or float32"),
         (lambda x: x[:0], "flow/b.npy: float16 array of shape (0, 8)"),
@@ -236,10 +236,11 @@ def test_missing_truncated_and_differing_features_are_all_named(folder):
     for stream in ("rgb", "flow"):
         np.save(feature(folder, "train", stream, "c"), np.zeros((4, 9), np.float32))
     found = errors(folder)
-    assert len(found) == 3
+    assert len(found) == 4
     assert f"{feature(folder, 'train', 'rgb', 'a')}: missing; expected a .npy file" in found[0]
     assert f"{cut}: cannot be read" in found[1]
     assert f"{feature(folder, 'train', 'rgb', 'c')}: 9 features per snippet; the other videos have 8" in found[2]
+    assert f"{feature(folder, 'train', 'flow', 'c')}: 9 features per snippet; the other videos have 8" in found[3]
 
 
 def test_missing_stream_folder_is_named_once(folder):

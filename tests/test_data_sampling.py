@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from harness import data
 from harness.data.sampling import gather, stratified, uniform
-from harness.data.validation import held_out
+from harness.data.validation import draw_held_out
 from harness.settings import Source
 
 LENGTHS = st.lists(st.integers(1, 2000), min_size=1, max_size=5)
@@ -74,17 +74,17 @@ def test_subset_keeps_each_video_whole(tmp_path):
 
 def test_held_out_takes_the_share_of_every_class():
     labels = np.eye(10)[np.arange(200) % 10]
-    mask = held_out(labels, 0.25, 0)
+    mask = draw_held_out(labels, 0.25, 0)
     assert mask.sum() == pytest.approx(50, abs=1)
     assert set(labels[mask].sum(0)) <= {4, 5, 6}
-    assert np.array_equal(mask, held_out(labels, 0.25, 0))
-    assert not np.array_equal(mask, held_out(labels, 0.25, 1))
+    assert np.array_equal(mask, draw_held_out(labels, 0.25, 0))
+    assert not np.array_equal(mask, draw_held_out(labels, 0.25, 1))
 
 
 def test_held_out_never_takes_a_class_whole():
     labels = np.eye(12)[[*range(12), *[0] * 30]]
     for seed in range(20):
-        assert (labels[~held_out(labels, 0.6, seed)].sum(0) > 0).all()
+        assert (labels[~draw_held_out(labels, 0.6, seed)].sum(0) > 0).all()
 
 
 def test_validation_divides_the_training_videos(tmp_path):

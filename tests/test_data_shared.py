@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from harness import data
-from harness.data import annotations
-from harness.data.annotations import FolderKnobs
+from harness.data import split_folders
+from harness.data.annotations import FolderKnobs, interpret
+from harness.data.findings import Findings
 from harness.settings import Source
 
 
@@ -27,14 +28,15 @@ def test_real_recordings(shared, tmp_path):
 @pytest.mark.shared
 def test_thumos14_annotations(shared):
     """Segments are strings and no frame rate is stated."""
-    found: list[str] = []
-    content = annotations.read(shared / "data" / "thumos14", FolderKnobs(fps=25.0), found)
-    assert found == []
+    findings = Findings()
+    listing = split_folders.list_videos(shared / "data" / "thumos14", findings)
+    content = interpret(listing, FolderKnobs(fps=25.0), findings)
+    assert findings.found == []
     assert len(content.classes) == 20
     assert content.classes[0] == "BaseballPitch"
     assert {split: len(videos) for split, videos in content.videos.items()} == {"train": 200, "test": 210}
     assert sum(len(video.segments) for video in content.videos["test"]) == 3311
     assert {video.snippet_seconds for video in content.videos["train"]} == {0.64}
-    annotations.read(shared / "data" / "thumos14", FolderKnobs(), found)
-    assert len(found) == 1
-    assert "410 of 410 videos" in found[0]
+    interpret(listing, FolderKnobs(), findings)
+    assert len(findings.found) == 1
+    assert "410 of 410 videos" in findings.errors[0]

@@ -9,20 +9,20 @@ from scipy.signal import lfilter
 from harness import data
 from harness.data import synthetic, timeline
 from harness.data.dataset import Split
-from harness.data.knobs import DEFAULT, SCALES, Knobs, replaced
+from harness.data.knobs import DEFAULT, SCALES, Knobs, replace_knobs
 from harness.settings import Source
 
 TINY = SCALES["tiny"]
 CLEAN = replace(TINY, noise=(0, 0), offset=(0, 0), deformation=0, visibility_least=1)
 
 
-def features(draft: synthetic.Draft) -> list[np.ndarray]:
+def features(draft: synthetic.PendingSplit) -> list[np.ndarray]:
     return list(draft.features)
 
 
 @pytest.fixture(scope="module")
 def default() -> tuple[list[Split], list[np.ndarray]]:
-    drafts = synthetic.drafts(DEFAULT, 0)
+    drafts = synthetic.pend_splits(DEFAULT, 0)
     return [draft.split for draft in drafts], [np.concatenate(features(draft)) for draft in drafts]
 
 
@@ -47,8 +47,8 @@ def test_annotation_statistics_are_those_of_thumos14(default):
 
 def test_feature_statistics_at_the_specified_amplitudes():
     """Before calibration (action 1.0 / 1.25, lead-in 1.5 s), the constants as specified gave the specified features."""
-    as_specified = replaced("default", {"action": [1.2, 1.5], "lead_in": 1.1})
-    for draft in synthetic.drafts(as_specified, 0):
+    as_specified = replace_knobs("default", {"action": [1.2, 1.5], "lead_in": 1.1})
+    for draft in synthetic.pend_splits(as_specified, 0):
         array = np.concatenate(features(draft))
         assert array.dtype == np.float32
         assert array.min() == 0
@@ -66,14 +66,14 @@ def test_instances_do_not_overlap_and_lie_inside_the_video(default):
 
 
 def test_same_seed_same_bits_other_seed_other_bits():
-    first, again, other = (features(synthetic.drafts(TINY, seed)[0]) for seed in (3, 3, 4))
+    first, again, other = (features(synthetic.pend_splits(TINY, seed)[0]) for seed in (3, 3, 4))
     assert all(np.array_equal(a, b) for a, b in zip(first, again))
     assert not any(a.shape == b.shape and np.array_equal(a, b) for a, b in zip(first, other))
 
 
 def test_a_video_does_not_depend_on_how_many_there_are():
-    few = synthetic.drafts(replace(TINY, train_videos=4, test_videos=3), 0)
-    many = synthetic.drafts(TINY, 0)
+    few = synthetic.pend_splits(replace(TINY, train_videos=4, test_videos=3), 0)
+    many = synthetic.pend_splits(TINY, 0)
     for a, b in zip(few, many):
         n = len(a.split.ids)
         assert a.split.ids == b.split.ids[:n]
@@ -83,35 +83,36 @@ def test_a_video_does_not_depend_on_how_many_there_are():
 
 
 def test_amplitudes_and_dimensions_do_not_change_the_time_line():
-    base = synthetic.drafts(TINY, 0)[0].split
+    base = synthetic.pend_splits(TINY, 0)[0].split
     for values in (
         {"noise": 1.0},
         {"action_share": 0.9},
         {"dimension": 8, "code_dimension": 6},
         {"key_share": [0.1, 0.2]},
     ):
-        other = synthetic.drafts(replaced("tiny", values), 0)[0].split
+        other = synthetic.pend_splits(replace_knobs("tiny", values), 0)[0].split
         assert all(np.array_equal(a, b) for a, b in zip(base.segments, other.segments))
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.6, 0.8, 0.99])
 def test_autoregressive_equals_the_recursion(rho):
-    x = synthetic.autoregressive(np.random.default_rng(1), (137, 3), rho)
+    x = synthetic.draw_autoregressive(np.random.default_rng(1), (137, 3), rho)
     innovations = np.random.default_rng(1).standard_normal((137, 3))
     innovations[1:] *= np.sqrt(1 - rho**2)
     np.testing.assert_allclose(x, lfilter([1], [1, -rho], innovations, axis=0), atol=1e-12)
 
 
 def test_autoregressive_has_unit_variance_throughout():
-    x = synthetic.autoregressive(np.random.default_rng(0), (50, 40_000), 0.8)
+    x = synthetic.draw_autoregressive(np.random.default_rng(0), (50, 40_000), 0.8)
     np.testing.assert_allclose(x.var(1), 1, atol=0.03)
 
 
 def test_order_statistics_known_values():
-    np.testing.assert_allclose(timeline.order_statistics(2), np.array([-1, 1]) / np.sqrt(np.pi), atol=1e-9)
-    np.testing.assert_allclose(timeline.order_statistics(3), np.array([-1.5, 0, 1.5]) / np.sqrt(np.pi), atol=1e-9)
+    expect = timeline.expect_order_statistics
+    np.testing.assert_allclose(expect(2), np.array([-1, 1]) / np.sqrt(np.pi), atol=1e-9)
+    np.testing.assert_allclose(expect(3), np.array([-1.5, 0, 1.5]) / np.sqrt(np.pi), atol=1e-9)
     drawn = np.sort(np.random.default_rng(0).standard_normal((40_000, 20)), axis=1).mean(0)
-    np.testing.assert_allclose(timeline.order_statistics(20), drawn, atol=0.01)
+    np.testing.assert_allclose(expect(20), drawn, atol=0.01)
 
 
 def test_coverage_against_fine_counting():
@@ -121,7 +122,7 @@ def test_coverage_against_fine_counting():
         [np.mean((a <= fine[s : s + 6400]) & (fine[s : s + 6400] < b)) for a, b in bounds]
         for s in range(0, 57_600, 6400)
     ]
-    np.testing.assert_allclose(timeline.coverage(bounds, 9, 0.64), slow, atol=1e-3)
+    np.testing.assert_allclose(timeline.measure_coverage(bounds, 9, 0.64), slow, atol=1e-3)
 
 
 def test_phases_tile_the_instance_and_their_side_parts_stay_in_the_gaps():
@@ -129,9 +130,9 @@ def test_phases_tile_the_instance_and_their_side_parts_stay_in_the_gaps():
     script = timeline.draw_script(DEFAULT, rng)
     shares = []
     for number in range(40):
-        classes = timeline.video_classes(DEFAULT, script, number, rng)
+        classes = timeline.draw_classes(DEFAULT, script, number, rng)
         segments, gaps = timeline.draw_segments(DEFAULT, script, classes, rng)
-        bounds, codes, _ = timeline.phases(DEFAULT, script, segments, gaps, rng)
+        bounds, codes, _ = timeline.draw_phases(DEFAULT, script, segments, gaps, rng)
         pre, key, post, lead, follow = bounds.reshape(5, -1, 2)
         label = segments[:, 2].astype(int)
         assert np.array_equal(pre[:, 0], segments[:, 0])
@@ -156,7 +157,7 @@ def test_siblings_share_a_venue_and_two_class_videos_are_pairs(default):
 
 
 def test_background_runs_have_the_stated_shares():
-    backdrop, distractor = timeline.background(DEFAULT, np.array([3]), 60_000, np.random.default_rng(0))
+    backdrop, distractor = timeline.draw_background(DEFAULT, np.array([3]), 60_000, np.random.default_rng(0))
     assert np.mean(backdrop == 3) == pytest.approx(0.45, abs=0.02)
     assert np.mean(distractor >= 0) == pytest.approx(0.22, abs=0.02)
     change = np.flatnonzero(np.diff(backdrop) != 0)
@@ -167,11 +168,11 @@ def test_background_runs_have_the_stated_shares():
 def test_without_disturbance_a_background_snippet_is_its_backdrop():
     """Limit case: no noise, no offset, no deformation, full visibility."""
     world = synthetic.draw_world(CLEAN, np.random.SeedSequence(0))
-    video = timeline.draw(CLEAN, world.script, 0, np.random.default_rng(0))
+    video = timeline.draw_timeline(CLEAN, world.script, 0, np.random.default_rng(0))
     plain = (video.action == 0).all(1) & (video.distractor < 0)
     assert plain.any()
     for m, words in enumerate(world.streams):
-        got = synthetic.stream_features(world, m, video, np.ones(len(plain)), np.random.default_rng(0))
+        got = synthetic.make_stream(world, m, video, np.ones(len(plain)), np.random.default_rng(0))
         codes = np.concatenate([CLEAN.scene[m] * words.scene, CLEAN.situation[m] * words.situation])
         want = CLEAN.gain * np.maximum(codes[video.backdrop[plain]] @ words.weights - CLEAN.threshold, 0)
         np.testing.assert_allclose(got[plain], want, rtol=1e-5, atol=1e-6)
@@ -179,10 +180,10 @@ def test_without_disturbance_a_background_snippet_is_its_backdrop():
 
 def test_a_fully_covered_snippet_shows_scene_and_action_slowly_computed():
     world = synthetic.draw_world(CLEAN, np.random.SeedSequence(0))
-    video = timeline.draw(CLEAN, world.script, 2, np.random.default_rng(0))
+    video = timeline.draw_timeline(CLEAN, world.script, 2, np.random.default_rng(0))
     t = int(video.action[:, CLEAN.sub_actions :].sum(1).argmax())
     for m, words in enumerate(world.streams):
-        got = synthetic.stream_features(world, m, video, np.full(len(video.action), 0.7), np.random.default_rng(0))[t]
+        got = synthetic.make_stream(world, m, video, np.full(len(video.action), 0.7), np.random.default_rng(0))[t]
         z = CLEAN.scene[m] * words.scene[video.backdrop[t]]
         for code, amount in zip(words.action, video.action[t]):
             z = z + CLEAN.action[m] * 0.7 * amount * code
@@ -202,7 +203,7 @@ def test_vocabulary_norms_and_shares():
 
 
 def test_visibility_lies_in_its_range_and_correlates_between_streams():
-    v = synthetic.visibility(DEFAULT, 50_000, np.random.default_rng(0))
+    v = synthetic.draw_visibility(DEFAULT, 50_000, np.random.default_rng(0))
     assert v.min() >= 0.4
     assert v.max() <= 1
     assert np.corrcoef(v.T)[0, 1] == pytest.approx(0.3, abs=0.04)
@@ -211,18 +212,18 @@ def test_visibility_lies_in_its_range_and_correlates_between_streams():
 def test_unknown_and_impossible_knobs_are_all_named():
     values = {"key_shar": 1, "lead_in": -1, "classes": 2.5, "noise": [1, 2, 3], "distractors": True}
     with pytest.raises(data.DataError) as caught:
-        replaced("default", values)
+        replace_knobs("default", values)
     text = str(caught.value)
     assert len(caught.value.errors) == 5
     assert "source.knobs.key_shar: unknown knob 'key_shar'; did you mean 'key_share'?" in text
     assert "source.knobs.lead_in: found -1; allowed: a number from 0 on" in text
     for values in ({"key_share": [0.9, 0.1]}, {"sibling_pairs": 11}, {"sibling_pairs": 0}):
         with pytest.raises(data.DataError):
-            replaced("default", values)
+            replace_knobs("default", values)
 
 
 def test_knobs_take_whole_numbers_and_one_number_for_a_pair():
-    knobs = replaced("default", {"lead_in": 2, "noise": 1, "key_share": [0, 1]})
+    knobs = replace_knobs("default", {"lead_in": 2, "noise": 1, "key_share": [0, 1]})
     assert (knobs.lead_in, knobs.noise, knobs.key_share) == (2.0, (1.0, 1.0), (0.0, 1.0))
     assert isinstance(knobs, Knobs)
 
@@ -231,14 +232,14 @@ def test_knobs_take_whole_numbers_and_one_number_for_a_pair():
     "values", [{"lead_in": 0}, {"distractors": 0}, {"key_share": 1}, {"context_share": 1}, {"venues": 1}]
 )
 def test_extreme_knobs_work(values):
-    draft = synthetic.drafts(replaced("tiny", {**values, "train_videos": 6}), 0)[0]
+    draft = synthetic.pend_splits(replace_knobs("tiny", {**values, "train_videos": 6}), 0)[0]
     assert all(np.isfinite(video).all() for video in draft.features)
 
 
 def test_loaded_equals_generated(tmp_path):
     source = Source(scale="tiny")
     dataset = data.load(source, tmp_path)
-    for split, draft in zip((dataset.train, dataset.test), synthetic.drafts(TINY, 0)):
+    for split, draft in zip((dataset.train, dataset.test), synthetic.pend_splits(TINY, 0)):
         assert np.array_equal(split.features, np.concatenate(features(draft)))
         assert not split.features.flags.writeable
         assert split.ids == draft.split.ids

@@ -11,17 +11,17 @@ from types import ModuleType
 from typing import Any
 
 from harness.data import folder, synthetic, validation
-from harness.data.cache import Plan, opened
+from harness.data.cache import PendingDataset, load_cached
 from harness.data.dataset import Dataset, Split
 from harness.errors import DataError, unknown
 from harness.settings import Source
 
 __all__ = ["DataError", "Dataset", "Split", "fingerprint", "info", "load"]
 
-SOURCES: dict[str, ModuleType] = {"synthetic": synthetic, "folder": folder}  # each: name, digest, info, plan
+SOURCES: dict[str, ModuleType] = {"synthetic": synthetic, "folder": folder}  # each: digest, info, pend
 
 
-def module(source: Source) -> ModuleType:
+def find_module(source: Source) -> ModuleType:
     """The file of this package that makes ``source``."""
     if source.name not in SOURCES:
         raise DataError([f"source.name: {unknown('data source', source.name, SOURCES)}"])
@@ -33,18 +33,20 @@ def load(source: Source, root: Path) -> Dataset:
 
     With ``source.split`` "validation", train and test are the kept and the held-out training videos.
     """
-    return opened(root / "data" / fingerprint(source, root), lambda: planned(source, root))
+    return load_cached(root / "data" / fingerprint(source, root), lambda: pend(source, root))
 
 
-def planned(source: Source, root: Path) -> Plan:
+def pend(source: Source, root: Path) -> PendingDataset:
+    """The data set of ``source``, ready to be written."""
     if source.split == "test":
-        return module(source).plan(source)
-    return validation.plan(load(replace(source, split="test"), root), source.validation_share, source.seed)
+        return find_module(source).pend(source)
+    widths = find_module(source).info(source)["widths"]
+    return validation.pend(load(replace(source, split="test"), root), widths, source.validation_share, source.seed)
 
 
 def fingerprint(source: Source, root: Path) -> str:
     """16 hex digits of all that determines the videos, without loading a feature. ``root`` is not part of it."""
-    digest = module(source).digest(source)
+    digest = find_module(source).digest(source)
     if source.split == "validation":
         digest += f" validation {source.validation_share!r} {source.seed}"
     return hashlib.sha256(digest.encode()).hexdigest()[:16]
@@ -53,10 +55,11 @@ def fingerprint(source: Source, root: Path) -> str:
 def info(source: Source, root: Path) -> dict[str, Any]:
     """name, classes, videos {train, test}, streams, dimension (D) and like, without loading a feature.
 
-    ``like`` names the file of studies/data/ whose scale (training, widths) fits; a folder's data.yaml goes before it.
+    ``dimension`` is the widest of ``widths``, to which narrower streams are padded with zeros. ``like`` names the file
+    of studies/data/ whose scale (training, widths) fits; a folder's data.yaml goes before it.
     Validation counts are the nominal ones: a class with few videos may move one.
     """
-    found = module(source).info(source)
+    found = find_module(source).info(source)
     if source.split == "validation":
         held = round(source.validation_share * found["videos"]["train"])
         found["videos"] = {"train": found["videos"]["train"] - held, "test": held}

@@ -10,22 +10,23 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from harness.data.dataset import Dataset, Draft, Split
+from harness.data.dataset import Dataset, PendingSplit, Split
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A data set about to be written."""
+class PendingDataset:
+    """A data set about to be written; ``widths`` are the streams' own, before they are padded to one."""
 
     name: str
     classes: tuple[str, ...]
     streams: tuple[str, ...]
-    train: Draft
-    test: Draft
+    train: PendingSplit
+    test: PendingSplit
+    widths: tuple[int, ...]
 
 
-def opened(folder: Path, plan: Callable[[], Plan]) -> Dataset:
-    """The data set in ``folder``, named by its fingerprint; made from ``plan`` if it is not there.
+def load_cached(folder: Path, pend: Callable[[], PendingDataset]) -> Dataset:
+    """The data set in ``folder``, named by its fingerprint; made by ``pend`` if it is not there.
 
     Several processes may ask at once: one makes it under a lock, in a folder that gets its name when it is whole.
     """
@@ -35,31 +36,31 @@ def opened(folder: Path, plan: Callable[[], Plan]) -> Dataset:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f"{folder.name}.lock")):
             if not folder.exists():
-                write(folder, plan())
+                write(folder, pend())
     return read(folder)
 
 
-def write(folder: Path, plan: Plan) -> None:
-    """Write ``plan`` as ``folder``, which appears whole or not at all."""
+def write(folder: Path, pending: PendingDataset) -> None:
+    """Write ``pending`` as ``folder``, which appears whole or not at all."""
     temporary = folder.with_name(f".{folder.name}")  # one writer at a time: a killed one leaves it to the next
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
     try:
-        write_split(temporary / "train", plan.train)
-        write_split(temporary / "test", plan.test)
-        content = {"name": plan.name, "classes": plan.classes, "streams": plan.streams}
+        write_split(temporary / "train", pending.train)
+        write_split(temporary / "test", pending.test)
+        content = {name: getattr(pending, name) for name in ("name", "classes", "streams", "widths")}
         (temporary / "dataset.json").write_text(json.dumps(content, indent=1))
         os.replace(temporary, folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def write_split(stem: Path, draft: Draft) -> None:
+def write_split(stem: Path, pending: PendingSplit) -> None:
     """STEM.npy holds the features (N, M, D), STEM.npz everything else."""
-    split = draft.split
+    split = pending.split
     shape = (int(split.offsets[-1]), *split.features.shape[1:])
     features = open_memmap(stem.with_suffix(".npy"), "w+", np.float32, shape)
-    for start, end, video in zip(split.offsets[:-1], split.offsets[1:], draft.features, strict=True):
+    for start, end, video in zip(split.offsets[:-1], split.offsets[1:], pending.features, strict=True):
         features[start:end] = video
     features.flush()
     np.savez(

@@ -48,7 +48,7 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Draft:
+class PendingSplit:
     """A split before its features are in place: they come video by video, in order."""
 
     split: Split  # its features are (0, M, D)

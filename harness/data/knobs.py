@@ -105,17 +105,17 @@ SCALES: Mapping[str, Knobs] = {
 }
 
 
-def replaced(scale: str, values: Mapping[str, Any]) -> Knobs:
+def replace_knobs(scale: str, values: Mapping[str, Any]) -> Knobs:
     """The knobs of ``scale`` with ``values`` in place of theirs; DataError lists every wrong name and value."""
     if scale not in SCALES:
         raise DataError([f"source.scale: {unknown('scale', scale, SCALES)}"])
     knobs = replace_constants(SCALES[scale], values)
-    if errors := conflicts(knobs):
+    if errors := find_conflicts(knobs):
         raise DataError(errors)
     return knobs
 
 
-def conflicts(knobs: Knobs) -> list[str]:
+def find_conflicts(knobs: Knobs) -> list[str]:
     """Constants that contradict each other."""
     errors = []
     if knobs.key_share[0] > knobs.key_share[1]:

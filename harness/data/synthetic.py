@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from harness.data import timeline
-from harness.data.cache import Plan
+from harness.data.cache import PendingDataset
 from harness.data.check import check_streams
-from harness.data.dataset import Draft, Split, multi_hot
-from harness.data.knobs import STREAMS, Knobs, replaced
-from harness.data.timeline import Script, Timeline, draw, draw_script
+from harness.data.dataset import PendingSplit, Split, multi_hot
+from harness.data.knobs import STREAMS, Knobs, replace_knobs
+from harness.data.timeline import Script, Timeline, draw_script, draw_timeline
 from harness.errors import DataError
 from harness.settings import Source
 
@@ -42,13 +42,13 @@ class World:
     streams: tuple[Vocabulary, ...]
 
 
-def directions(rng: np.random.Generator, n: int, d: int) -> np.ndarray:
+def draw_directions(rng: np.random.Generator, n: int, d: int) -> np.ndarray:
     """n random directions of norm sqrt(d), (n, d)."""
     x = rng.standard_normal((n, d))
     return x * (np.sqrt(d) / np.linalg.norm(x, axis=1, keepdims=True))
 
 
-def mixed(own: np.ndarray, other: np.ndarray, part: float) -> np.ndarray:
+def mix(own: np.ndarray, other: np.ndarray, part: float) -> np.ndarray:
     """sqrt(1 - part) own + sqrt(part) other: keeps the norm of orthogonal codes."""
     return np.sqrt(1 - part) * own + np.sqrt(part) * other
 
@@ -56,14 +56,14 @@ def mixed(own: np.ndarray, other: np.ndarray, part: float) -> np.ndarray:
 def draw_vocabulary(knobs: Knobs, script: Script, stream: int, rng: np.random.Generator) -> Vocabulary:
     """The codes of one stream and its map to features."""
     d, C = knobs.code_dimension, knobs.classes
-    sub, key, venue = (directions(rng, n, d) for n in (knobs.sub_actions, C, knobs.venues))
-    scene, situation, common = (directions(rng, n, d) for n in (C, knobs.situations, 1))
-    key = mixed(key, sub[script.key_part], knobs.key_shared)
+    sub, key, venue = (draw_directions(rng, n, d) for n in (knobs.sub_actions, C, knobs.venues))
+    scene, situation, common = (draw_directions(rng, n, d) for n in (C, knobs.situations, 1))
+    key = mix(key, sub[script.key_part], knobs.key_shared)
     part = knobs.action_share[stream]
     return Vocabulary(
-        mixed(np.concatenate([sub, key]), common, part),
-        mixed(sub, knobs.distractor_action * common, part),
-        mixed(scene, venue[script.venue], knobs.scene_venue),
+        mix(np.concatenate([sub, key]), common, part),
+        mix(sub, knobs.distractor_action * common, part),
+        mix(scene, venue[script.venue], knobs.scene_venue),
         situation,
         rng.standard_normal((d, knobs.dimension)) / np.sqrt(d),
     )
@@ -76,7 +76,7 @@ def draw_world(knobs: Knobs, seed: np.random.SeedSequence) -> World:
     return World(knobs, script, tuple(draw_vocabulary(knobs, script, m, rng) for m, rng in enumerate(rngs)))
 
 
-def autoregressive(rng: np.random.Generator, shape: tuple[int, ...], rho: float) -> np.ndarray:
+def draw_autoregressive(rng: np.random.Generator, shape: tuple[int, ...], rho: float) -> np.ndarray:
     """AR(1) along axis 0 with unit variance from the first entry on.
 
     sum_k rho^k e[t-k] is the product over j of (1 + rho^(2^j) shift^(2^j)): log2(n) passes instead of n.
@@ -90,17 +90,15 @@ def autoregressive(rng: np.random.Generator, shape: tuple[int, ...], rho: float)
     return x
 
 
-def visibility(knobs: Knobs, length: int, rng: np.random.Generator) -> np.ndarray:
+def draw_visibility(knobs: Knobs, length: int, rng: np.random.Generator) -> np.ndarray:
     """v (n, M): how well each stream sees the action."""
-    h = autoregressive(rng, (length, 1 + len(STREAMS)), knobs.visibility_rho)
-    h = mixed(h[:, 1:], h[:, :1], knobs.visibility_correlation)
+    h = draw_autoregressive(rng, (length, 1 + len(STREAMS)), knobs.visibility_rho)
+    h = mix(h[:, 1:], h[:, :1], knobs.visibility_correlation)
     seen = 1 / (1 + np.exp(-(knobs.visibility_slope * h + knobs.visibility_bias)))
     return knobs.visibility_least + (1 - knobs.visibility_least) * seen
 
 
-def stream_features(
-    world: World, stream: int, video: Timeline, seen: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def make_stream(world: World, stream: int, video: Timeline, seen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Features (n, D) float32 of one stream; ``seen`` (n,) is its visibility."""
     knobs, words, S = world.knobs, world.streams[stream], world.knobs.sub_actions
     deformed = knobs.deformation * rng.standard_normal(words.action.shape)
@@ -111,39 +109,39 @@ def stream_features(
     backdrop = np.concatenate([knobs.scene[stream] * words.scene, knobs.situation[stream] * situation])
     z = backdrop[video.backdrop] + knobs.action[stream] * seen[:, None] * act
     z += knobs.offset[stream] * rng.standard_normal(z.shape[1])
-    z += knobs.noise[stream] * autoregressive(rng, z.shape, knobs.noise_rho)
+    z += knobs.noise[stream] * draw_autoregressive(rng, z.shape, knobs.noise_rho)
     return (knobs.gain * np.maximum(z @ words.weights - knobs.threshold, 0)).astype(np.float32)
 
 
-def draft(world: World, name: str, videos: int, seed: np.random.SeedSequence) -> Draft:
+def pend_split(world: World, name: str, videos: int, seed: np.random.SeedSequence) -> PendingSplit:
     """Time lines of all videos of a split, and an iterator over their features."""
     knobs = world.knobs
     seeds = [video.spawn(1 + len(STREAMS) + 1) for video in seed.spawn(videos)]
-    lines = [draw(knobs, world.script, i, np.random.default_rng(s[0])) for i, s in enumerate(seeds)]
+    lines = [draw_timeline(knobs, world.script, i, np.random.default_rng(s[0])) for i, s in enumerate(seeds)]
     offsets = np.concatenate([[0], np.cumsum([len(line.backdrop) for line in lines])]).astype(np.int64)
     segments = tuple(line.segments for line in lines)
     empty = np.empty((0, len(STREAMS), knobs.dimension), np.float32)
     seconds = np.full(videos, knobs.snippet_seconds)
     ids = tuple(f"{name}_{i:04d}" for i in range(videos))
     split = Split(ids, empty, offsets, multi_hot(segments, knobs.classes), segments, seconds)
-    return Draft(split, (video_features(world, line, s[1:]) for line, s in zip(lines, seeds)))
+    return PendingSplit(split, (make_video(world, line, s[1:]) for line, s in zip(lines, seeds)))
 
 
-def video_features(world: World, video: Timeline, seeds: list[np.random.SeedSequence]) -> np.ndarray:
+def make_video(world: World, video: Timeline, seeds: list[np.random.SeedSequence]) -> np.ndarray:
     """Features (n, M, D) of one video."""
-    seen = visibility(world.knobs, len(video.backdrop), np.random.default_rng(seeds[0]))
+    seen = draw_visibility(world.knobs, len(video.backdrop), np.random.default_rng(seeds[0]))
     rngs = map(np.random.default_rng, seeds[1:])
-    return np.stack([stream_features(world, m, video, seen[:, m], rng) for m, rng in enumerate(rngs)], 1)
+    return np.stack([make_stream(world, m, video, seen[:, m], rng) for m, rng in enumerate(rngs)], 1)
 
 
-def drafts(knobs: Knobs, seed: int) -> tuple[Draft, Draft]:
+def pend_splits(knobs: Knobs, seed: int) -> tuple[PendingSplit, PendingSplit]:
     """Training and test split of generator seed ``seed``."""
     world_seed, train, test = np.random.SeedSequence(seed).spawn(3)
     world = draw_world(knobs, world_seed)
-    return draft(world, "train", knobs.train_videos, train), draft(world, "test", knobs.test_videos, test)
+    return pend_split(world, "train", knobs.train_videos, train), pend_split(world, "test", knobs.test_videos, test)
 
 
-def class_names(knobs: Knobs) -> tuple[str, ...]:
+def name_classes(knobs: Knobs) -> tuple[str, ...]:
     return tuple(f"action {i:02d}" for i in range(knobs.classes))
 
 
@@ -155,12 +153,12 @@ def digest(source: Source) -> str:
     """Changes with the constants, the seed, the streams and the code that generates."""
     from harness.sources import code
 
-    parts = [repr(replaced(source.scale, source.knobs)), str(source.seed), repr(picked(source))]
+    parts = [repr(replace_knobs(source.scale, source.knobs)), str(source.seed), repr(find_positions(source))]
     parts += [code(Path(str(module.__file__)).read_text()) for module in (timeline, sys.modules[__name__])]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
-def picked(source: Source) -> list[int]:
+def find_positions(source: Source) -> list[int]:
     """Positions of the streams asked for."""
     if errors := check_streams(source.streams, STREAMS):
         raise DataError(errors)
@@ -168,23 +166,28 @@ def picked(source: Source) -> list[int]:
 
 
 def info(source: Source) -> dict[str, Any]:
-    knobs = replaced(source.scale, source.knobs)
+    knobs = replace_knobs(source.scale, source.knobs)
     return {
         "name": name(source),
-        "classes": class_names(knobs),
+        "classes": name_classes(knobs),
         "videos": {"train": knobs.train_videos, "test": knobs.test_videos},
         "streams": source.streams,
         "dimension": knobs.dimension,
+        "widths": (knobs.dimension,) * len(source.streams),
+        "layout": "embedded",
         "like": {"default": "synthetic", "tiny": "tiny", "paper": "paper-scale"}[source.scale],
     }
 
 
-def plan(source: Source) -> Plan:
-    knobs, streams = replaced(source.scale, source.knobs), picked(source)
-    train, test = (only(draft, streams) for draft in drafts(knobs, source.seed))
-    return Plan(name(source), class_names(knobs), tuple(source.streams), train, test)
+def pend(source: Source) -> PendingDataset:
+    """The data set, ready to be written."""
+    knobs, streams = replace_knobs(source.scale, source.knobs), find_positions(source)
+    train, test = (pick(split, streams) for split in pend_splits(knobs, source.seed))
+    widths = (knobs.dimension,) * len(streams)
+    return PendingDataset(name(source), name_classes(knobs), tuple(source.streams), train, test, widths)
 
 
-def only(draft: Draft, streams: list[int]) -> Draft:
-    split = replace(draft.split, features=draft.split.features[:, streams])
-    return Draft(split, (video[:, streams] for video in draft.features))
+def pick(pending: PendingSplit, streams: list[int]) -> PendingSplit:
+    """The streams at these positions, in this order."""
+    split = replace(pending.split, features=pending.split.features[:, streams])
+    return PendingSplit(split, (video[:, streams] for video in pending.features))

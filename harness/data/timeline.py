@@ -34,7 +34,7 @@ class Timeline:
     distractor: np.ndarray  # (n,) sub-action carried by a background snippet, or -1
 
 
-def order_statistics(n: int) -> np.ndarray:
+def expect_order_statistics(n: int) -> np.ndarray:
     """Expected values of n sorted standard normal numbers, by quadrature on a fine grid; (n,) ascending."""
     x = np.linspace(-9, 9, 6001)
     below = np.array([erfc(-v / 2**0.5) / 2 for v in x])
@@ -48,7 +48,7 @@ def order_statistics(n: int) -> np.ndarray:
 def draw_script(knobs: Knobs, rng: np.random.Generator) -> Script:
     """Class medians, the sub-actions and the venue of each class, and the sibling pairs."""
     C, S = knobs.classes, knobs.sub_actions
-    z = rng.permutation(order_statistics(C))
+    z = rng.permutation(expect_order_statistics(C))
     pre, post, key_part = rng.integers(S, size=(3, C))
     post = np.where(post == pre, (pre + 1) % S, post)
     venue = rng.permutation(np.arange(C) % knobs.venues)
@@ -57,23 +57,23 @@ def draw_script(knobs: Knobs, rng: np.random.Generator) -> Script:
     return Script(knobs.duration_median * np.exp(knobs.duration_class_sigma * z), pre, post, key_part, venue, pairs)
 
 
-def draw(knobs: Knobs, script: Script, number: int, rng: np.random.Generator) -> Timeline:
+def draw_timeline(knobs: Knobs, script: Script, number: int, rng: np.random.Generator) -> Timeline:
     """Video ``number`` of a split: its own random numbers, whatever the number of videos."""
-    classes = video_classes(knobs, script, number, rng)
+    classes = draw_classes(knobs, script, number, rng)
     segments, gaps = draw_segments(knobs, script, classes, rng)
     length = int(np.ceil((segments[-1, 1] + gaps[-1]) / knobs.snippet_seconds))
-    bounds, codes, amplitudes = phases(knobs, script, segments, gaps, rng)
-    cover = coverage(bounds, length, knobs.snippet_seconds)  # (n, phases)
+    bounds, codes, amplitudes = draw_phases(knobs, script, segments, gaps, rng)
+    cover = measure_coverage(bounds, length, knobs.snippet_seconds)  # (n, phases)
     action = np.zeros((length, knobs.sub_actions + knobs.classes))
     np.add.at(action.T, codes, (cover * amplitudes).T)
-    backdrop, distractor = background(knobs, classes, length, rng)
+    backdrop, distractor = draw_background(knobs, classes, length, rng)
     acting = cover.any(1)
     owner = np.tile(segments[:, 2].astype(np.int64), 5)  # class of each phase
     backdrop = np.where(acting, owner[cover.argmax(1)], backdrop)
     return Timeline(classes, segments, action, backdrop, np.where(acting, -1, distractor))
 
 
-def video_classes(knobs: Knobs, script: Script, number: int, rng: np.random.Generator) -> np.ndarray:
+def draw_classes(knobs: Knobs, script: Script, number: int, rng: np.random.Generator) -> np.ndarray:
     """One class, in turn, or a pair of siblings."""
     two, which = rng.random(2)
     if two < knobs.two_class_share:
@@ -91,20 +91,20 @@ def draw_segments(
     label = rng.permutation(np.concatenate([classes, rng.choice(classes, n - len(classes))]))
     duration = script.median[label] * np.exp(knobs.duration_sigma * rng.standard_normal(n))
     duration = np.maximum(duration, knobs.duration_least)
-    gap = median_gap(knobs, script, classes, n) * exp(knobs.foreground_sigma * of_video)
+    gap = find_median_gap(knobs, script, classes, n) * exp(knobs.foreground_sigma * of_video)
     gaps = gap * np.exp(knobs.gap_sigma * rng.standard_normal(n + 1))
     start = np.cumsum(gaps[:-1]) + np.cumsum(duration) - duration
     return np.stack([start, start + duration, label], 1), gaps
 
 
-def median_gap(knobs: Knobs, script: Script, classes: np.ndarray, n: int) -> float:
+def find_median_gap(knobs: Knobs, script: Script, classes: np.ndarray, n: int) -> float:
     """Median gap that gives the nominal foreground share; between the class's own scale and that of all classes."""
     means = script.median * exp(knobs.duration_sigma**2 / 2)
     scale = np.sqrt(means[classes].mean() * means.mean())
     return float(scale * (1 - knobs.foreground) / knobs.foreground * exp(-(knobs.gap_sigma**2) / 2) * n / (n + 1))
 
 
-def phases(
+def draw_phases(
     knobs: Knobs, script: Script, segments: np.ndarray, gaps: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Bounds (5n, 2), action codes (5n,) and amplitudes (5n,): all pre, key, post, lead-in, follow-through.
@@ -133,14 +133,14 @@ def phases(
     return np.concatenate([np.stack(b, 1) for b in bounds]), codes, amplitudes
 
 
-def coverage(bounds: np.ndarray, length: int, seconds: float) -> np.ndarray:
+def measure_coverage(bounds: np.ndarray, length: int, seconds: float) -> np.ndarray:
     """Share of each snippet covered by each interval (P, 2): (length, P) in [0, 1]."""
     left = np.arange(length)[:, None] * seconds
     overlap = np.minimum(bounds[:, 1], left + seconds) - np.maximum(bounds[:, 0], left)
     return np.clip(overlap / seconds, 0, 1)
 
 
-def background(
+def draw_background(
     knobs: Knobs, classes: np.ndarray, length: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Backdrop and distractor of every snippet as if nothing were acted, in runs; (length,) each."""

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from harness.data.cache import Plan
-from harness.data.dataset import Dataset, Draft, Split
+from harness.data.cache import PendingDataset
+from harness.data.dataset import Dataset, PendingSplit, Split
 
 
-def held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
+def draw_held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
     """Mask (V,) of the videos held out: ``share`` of the videos of each class, up to one video. labels (V, C).
 
     A video counts for the rarest of its classes. Every class keeps at least one training video.
@@ -24,13 +24,14 @@ def held_out(labels: np.ndarray, share: float, seed: int) -> np.ndarray:
     return mask
 
 
-def plan(dataset: Dataset, share: float, seed: int) -> Plan:
+def pend(dataset: Dataset, widths: tuple[int, ...], share: float, seed: int) -> PendingDataset:
     """``dataset`` with its training videos divided into kept (train) and held-out ones (test)."""
-    mask = held_out(dataset.train.labels, share, seed)
-    kept, held = (draft(dataset.train, np.flatnonzero(videos)) for videos in (~mask, mask))
-    return Plan(dataset.name, dataset.classes, dataset.streams, kept, held)
+    mask = draw_held_out(dataset.train.labels, share, seed)
+    kept, held = (pend_videos(dataset.train, np.flatnonzero(videos)) for videos in (~mask, mask))
+    return PendingDataset(dataset.name, dataset.classes, dataset.streams, kept, held, widths)
 
 
-def draft(split: Split, videos: np.ndarray) -> Draft:
+def pend_videos(split: Split, videos: np.ndarray) -> PendingSplit:
+    """The videos at these positions."""
     bounds = [slice(split.offsets[v], split.offsets[v + 1]) for v in videos]
-    return Draft(split.subset(videos, features=False), (split.features[b] for b in bounds))
+    return PendingSplit(split.subset(videos, features=False), (split.features[b] for b in bounds))
