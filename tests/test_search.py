@@ -12,12 +12,16 @@ import pytest
 
 from harness import study as studies
 from harness.errors import ConfigError
-from harness.search import proposals as suggest
-from harness.search.reading import front, importances, rows, winner
-from harness.search.task import applied, task
-from harness.search.trials import Measured
+from harness.execute.events import DIED, Event
+from harness.search import proposals
+from harness.search.findings import choose_winner, describe_trial
+from harness.search.task import read_task
+from harness.search.trials import ATTEMPTS, Measurement, TrainingEvaluator
+from harness.store.results import write_failure, write_result
 from harness.study.loading import flat, load
 from harness.study.presets import STUDIES
+from harness.study.tune import set_values
+from support import workers
 
 HOME = Path(__file__).resolve().parent.parent
 SPACE = """
@@ -40,7 +44,7 @@ def made(tmp_path):
     def make(search="{trials: 24, batch: 5, startup: 6}", objective="{seeds: 2}", constraints="[]", text=SPACE):
         path = tmp_path / "toy.yaml"
         path.write_text(text.format(search=search, objective=objective, constraints=constraints))
-        return task(load(path, quick=False, root=tmp_path))
+        return read_task(load(path, quick=False, root=tmp_path))
 
     return make
 
@@ -54,15 +58,19 @@ def planted(params, seed):
 def evaluate(candidates, seeds):
     def one(number, params, seed):
         if number % 7 == 3:
-            return Measured(reason="planted failure")
-        return Measured({"video_map": planted(params, seed), "memory_gb": 10 * params["case.cat"], "seconds": 1.0})
+            return Measurement(reason="planted failure")
+        return Measurement({"video_map": planted(params, seed), "memory_gb": 10 * params["case.cat"], "seconds": 1.0})
 
     return [[one(number, params, seed) for seed in seeds] for number, params in candidates]
 
 
 def run(found, path, measure=evaluate):
-    study = suggest.search(found, measure, path, lambda trial: None)
-    return study, rows(found, study)
+    study = proposals.search(found, measure, path, lambda trial: None)
+    return study, [describe_trial(found, trial) for trial in proposals.read_trials(found, study)]
+
+
+def winner(found, study):
+    return choose_winner(found, proposals.read_trials(found, study))
 
 
 class CutError(Exception):
@@ -81,7 +89,7 @@ class CutError(Exception):
     ],
 )
 def test_distributions(spec, expected):
-    found = suggest.distribution(spec)
+    found = proposals.make_distribution(spec)
     assert {name: getattr(found, name) for name in expected} == expected
 
 
@@ -114,9 +122,9 @@ def test_resumed_equals_uninterrupted(made, tmp_path, sampler):
             raise CutError
 
     with pytest.raises(CutError):
-        suggest.search(found, dying, path, lambda trial: None)
+        proposals.search(found, dying, path, lambda trial: None)
     with pytest.raises(CutError):
-        suggest.search(found, evaluate, path, deaf)
+        proposals.search(found, evaluate, path, deaf)
     path.write_bytes(path.read_bytes() + b'{"op_code": 4, "wor')
     _, resumed = run(found, path)
     assert str(resumed) == str(whole)
@@ -143,7 +151,7 @@ def test_beats_random_search(made, tmp_path):
     def regret(sampler, seed):
         found = made(f"{{trials: 60, batch: 5, seed: {seed}, pruner: none, sampler: {sampler}}}")
         study, _ = run(found, tmp_path / f"{sampler}{seed}.log")
-        return 100.05 - winner(found, study).values[0]  # how far from the planted optimum
+        return 100.05 - winner(found, study).objectives[0]  # how far from the planted optimum
 
     tpe, random = (sum(regret(sampler, seed) for seed in range(5)) / 5 for sampler in ("tpe", "random"))
     assert tpe < random / 2, (tpe, random)
@@ -158,9 +166,75 @@ def test_failed_trial_does_not_stop(made, tmp_path):
     assert winner(found, study).number not in failed
 
 
+@pytest.fixture
+def trainer(made, tmp_path):
+    """A function that makes the evaluator of a search whose jobs a function of the test runs."""
+
+    def make(run_jobs):
+        said = []
+        found = made()
+        return TrainingEvaluator(found, tmp_path, [{}], said.append, run_jobs), said
+
+    return make
+
+
+def kill_worker_of(trial, times):
+    """An executor that finishes every job but loses its worker ``times`` times on those of one trial."""
+    calls = []
+
+    def run_jobs(jobs, on_event, slots):
+        for job in jobs:
+            calls.append(job.label)
+            if f"trial {trial}," in job.label and calls.count(job.label) <= times:
+                write_failure(job, f"{DIED}: SIGKILL")
+                on_event(Event(job, "failed", reason=f"{DIED}: SIGKILL"))
+            else:
+                finish_with_video_map(job)
+                on_event(Event(job, "ok"))
+
+    return run_jobs, calls
+
+
+def finish_with_video_map(job):
+    workers.finish(job)
+    for key, settings in job.scorings.items():
+        write_result(job.root, job.training_key, key, {"metrics": {"video_map": 50.0}}, {}, settings)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_killed_worker_is_tried_again(trainer, times):
+    run_jobs, calls = kill_worker_of(1, times)
+    evaluate, said = trainer(run_jobs)
+    measured = evaluate([(0, {"case.cat": 0.25}), (1, {"case.lambda_c": 0.5})], [0, 1])
+    assert [[m.values.get("video_map") for m in seeds] for seeds in measured] == [[50.0, 50.0], [50.0, 50.0]]
+    assert len(calls) == 4 + 2 * times
+    assert sum("tried again" in line for line in said) == 2 * times
+
+
+def test_worker_that_dies_each_time_fails_its_trial_alone(trainer):
+    run_jobs, calls = kill_worker_of(1, 99)
+    evaluate, said = trainer(run_jobs)
+    measured = evaluate([(0, {"case.cat": 0.25}), (1, {"case.lambda_c": 0.5})], [0])
+    assert measured[0][0].values["video_map"] == 50.0
+    assert measured[1][0].reason.startswith(DIED)
+    assert len(calls) == 1 + ATTEMPTS
+    assert "FAILED" in said[-1]
+
+
+def test_lock_left_by_a_kill_is_cleared(made, tmp_path):
+    """A kill inside an append leaves Optuna's lock, on which the next call would wait half a minute."""
+    first = made("{trials: 5, batch: 5}")
+    run(first, tmp_path / "j.log")
+    (tmp_path / "j.log.lock").symlink_to(tmp_path / "j.log")
+    (tmp_path / "j.log.lock123.rename").symlink_to(tmp_path / "j.log")
+    longer = made("{trials: 10, batch: 5}")
+    assert len(run(longer, tmp_path / "j.log")[1]) == 10
+    assert not list(tmp_path.glob("j.log.lock*"))
+
+
 def test_settings_that_clash_fail_their_trial(made):
     with pytest.raises(ConfigError, match="single cluster"):
-        applied(made().default, {"case.clusters": 1})
+        set_values(made().default, {"case.clusters": 1})
 
 
 def test_pruning_saves_seeds_of_bad_trials(made, tmp_path):
@@ -182,7 +256,7 @@ def test_constraints(made, tmp_path):
     found = made(constraints="[memory_gb < 4]")
     study, lines = run(found, tmp_path / "j.log")
     best = winner(found, study)
-    assert best.params["case.cat"] < 0.4
+    assert best.values["case.cat"] < 0.4
     assert max(line["case.cat"] for line in lines) > 0.4
 
 
@@ -191,7 +265,7 @@ def test_pareto_front(made, tmp_path):
     found = made(objective=both)
     study, lines = run(found, tmp_path / "j.log")
     points = {t.number: t.values for t in study.trials if t.values}
-    chosen = front(found, study)
+    chosen = proposals.find_front(study)
     assert winner(found, study).number in chosen
     for number in chosen:
         high, low = points[number]
@@ -202,7 +276,7 @@ def test_pareto_front(made, tmp_path):
 def test_importances_find_what_matters(made, tmp_path):
     found = made("{trials: 60, batch: 10, pruner: none}")
     study, _ = run(found, tmp_path / "j.log")
-    names = list(importances(found, study))
+    names = list(proposals.measure_importances(found, study))
     assert names[0] == "case.lambda_c"
     assert set(names) == set(found.space)
 
@@ -235,12 +309,12 @@ def test_all_mistakes_at_once(made):
 
 @pytest.mark.parametrize("path", sorted(STUDIES.glob("search_*.yaml")), ids=lambda path: path.stem)
 def test_shipped_searches(path, tmp_path):
-    found = task(load(path, root=tmp_path))
+    found = read_task(load(path, root=tmp_path))
     assert set(found.fresh).isdisjoint(found.seeds)
     assert found.rescores == (path.stem == "search_localization")
-    drawn = [suggest.ask(found, view(), n, []).params for n in range(3)]
+    drawn = [proposals.ask(found, view(), n, []).params for n in range(3)]
     for params in drawn:
-        applied(found.default, suggest.params_of(found, params))
+        set_values(found.default, proposals.decode_values(found, params))
 
 
 def view():

@@ -8,16 +8,20 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.cli import guard, positive, terminal
+from harness.execute.executors import EXECUTORS
 from harness.sources import commit
 
 if TYPE_CHECKING:
+    import optuna
+
     from harness.search.findings import Findings
     from harness.search.task import Task
-    from harness.search.trials import Measured, Say, Trained
+    from harness.search.trials import Evaluate, Say, TrainingEvaluator, Trial
 
+WAITING = tuple(name for name, executor in EXECUTORS.items() if executor.waits)
 VALIDATION, DEFAULT, WINNER = -3, -2, -1  # numbers of the runs that are no trials
 
 
@@ -27,6 +31,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("study", help="a study file with {tune: [...]} in its 'set', or the name of one in studies/")
     p.add_argument("--trials", type=positive, metavar="N", help="trials in all (default: the study's)")
     p.add_argument("--jobs", type=positive, metavar="N", help="runs at once (default: one per core, or per GPU)")
+    p.add_argument("--runs-per-gpu", type=positive, default=1, metavar="N", help="runs that share a GPU (default 1)")
+    p.add_argument("--executor", choices=WAITING, default="local", help="what runs the trainings")
     p.add_argument("--base", metavar="NAME", help="preset that the search starts from, as for harness.run")
     p.add_argument("--data", metavar="NAME|DIR", help="data set, as for harness.run")
     p.add_argument("--quick", action="store_true", help="tiny scale, 2 seeds, few trials: checks mechanics")
@@ -42,123 +48,120 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Load, search, compare, report."""
+    """Load, search, compare, report; one search at a time in a folder."""
     from filelock import FileLock, Timeout
 
-    from harness.search.task import journal
+    from harness.search.task import locate_journal
 
-    task, errors = load(arguments)
-    if task is None or errors:
+    task, errors = load_task(arguments)
+    if task is None:
         print(*errors, sep="\n", file=sys.stderr)
         return 2
-    path = journal(task.study, arguments.output)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    journal = locate_journal(task.study, arguments.output)
+    journal.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(path.with_suffix(".busy"), timeout=0):
-            return searched(task, arguments, path)
+        with FileLock(journal.with_suffix(".busy"), timeout=0):
+            return search(task, arguments, journal)
     except Timeout:
-        print(f"{path.parent}: another search is at work there", file=sys.stderr)
+        print(f"{journal.parent}: another search is at work there", file=sys.stderr)
         return 2
 
 
-def load(arguments: argparse.Namespace) -> "tuple[Task | None, list[str]]":
+def load_task(arguments: argparse.Namespace) -> "tuple[Task | None, list[str]]":
     """The search asked for, or everything that is wrong with it."""
     from harness import data, study
     from harness.errors import ConfigError
-    from harness.search.task import held_out, task
+    from harness.search.task import hold_out, read_task
 
     root: Path = arguments.output
     if root.exists() and not root.is_dir():
         return None, [f"--output: '{root}' is a file, not a folder"]
+    if lacking := EXECUTORS[arguments.executor].lacks:
+        return None, [f"--executor: {lacking} is not installed; the extra '[{lacking}]' brings it"]
     try:
         options = {name: getattr(arguments, name) for name in ("base", "data", "quick")}
-        found = task(study.load(arguments.study, **options, root=root), arguments.trials)
-        for settings in (found.default, held_out(found.default)):
+        task = read_task(study.load(arguments.study, **options, root=root), arguments.trials)
+        for settings in (task.default, hold_out(task.default)):
             data.load(settings.source, root)
-        return found, []
-    except (ConfigError, data.DataError) as error:
+    except ConfigError as error:  # of the data, too
         return None, list(error.errors)
+    return task, []
 
 
-def searched(task: "Task", arguments: argparse.Namespace, path: Path) -> int:
+def search(task: "Task", arguments: argparse.Namespace, journal: Path) -> int:
     """Search, compare the winner with the default, write the report."""
     from harness.execute.slots import find_slots
-    from harness.search import proposals as suggest
-    from harness.search import reading
-    from harness.search.findings import show, verdict, write
-    from harness.search.trials import evaluator
+    from harness.search import proposals
+    from harness.search.findings import choose_winner, decide
+    from harness.search.report import show_findings, write_report
+    from harness.search.trials import ScoringEvaluator, TrainingEvaluator
 
     console = terminal()
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
-    evaluate, trained = evaluator(task, arguments.output, find_slots(arguments.jobs), say)
+    slots = find_slots(arguments.jobs, arguments.runs_per_gpu)
+    trainer = TrainingEvaluator(task, arguments.output, slots, say, EXECUTORS[arguments.executor].run)
+    evaluate: Evaluate = ScoringEvaluator(trainer) if task.rescores else trainer
     try:
-        study = suggest.search(task, evaluate, path, lambda trial: say(told(task, trial)))
+        study = proposals.search(task, evaluate, journal, lambda trial: say(describe(task, trial)))
     except RuntimeError as error:
         print(error, file=sys.stderr)
         return 1
     finally:
-        if close := getattr(evaluate, "close", None):
-            close()
-    best = reading.winner(task, study)
+        if isinstance(evaluate, ScoringEvaluator):
+            evaluate.close()
+    trials = proposals.read_trials(task, study)
+    best = choose_winner(task, trials)
     if best is None:
-        reasons = {str(trial.user_attrs.get("reason", "violates a constraint")) for trial in study.trials}
+        reasons = {trial.reason or "violates a constraint" for trial in trials}
         print("no trial can be chosen:", *sorted(reasons), sep="\n  ", file=sys.stderr)
         return 1
-    found = compared(task, study, best, trained, path, say)
-    place = write(found, arguments.output)
-    show(found, console)
+    found = compare(study, best, trials, trainer)
+    place, notes = write_report(found, arguments.output, journal)
+    show_findings(found, notes, console)
     say(f"report: {place}")
     if not arguments.no_mlflow:
         mirror(found, arguments.output, place, say)
-    return int(verdict(found).startswith("Not decided"))
+    return int(decide(found) == "undecided")
 
 
-def told(task: "Task", trial: Any) -> str:
+def describe(task: "Task", trial: "Trial") -> str:
     """A line per trial: "trial 12: 93.41 video_map"."""
-    if trial.state.name == "COMPLETE":
-        values = ", ".join(f"{value:.4g} {name}" for value, name in zip(trial.values, task.metrics))
-        return f"trial {trial.number}: {values}"
-    return f"trial {trial.number}: {trial.state.name.lower()} {trial.user_attrs.get('reason', '')}".rstrip()
+    if trial.state != "complete":
+        return f"trial {trial.number}: {trial.state} {trial.reason}".rstrip()
+    values = [f"{value:.4g} {name}" for value, name in zip(trial.objectives, task.metrics)]
+    return f"trial {trial.number}: {', '.join(values)}"
 
 
-def compared(task: "Task", study: Any, best: Any, trained: "Trained", path: Path, say: "Say") -> "Findings":
+def compare(
+    study: "optuna.Study", best: "Trial", trials: "Sequence[Trial]", trainer: "TrainingEvaluator"
+) -> "Findings":
     """Retrain winner and default on all training videos under fresh seeds, and score both once on the test split."""
-    from harness.report import writing as report
-    from harness.search import reading
+    from harness.search import proposals
     from harness.search.findings import Findings
-    from harness.search.proposals import params_of
-    from harness.search.task import applied, held_out
+    from harness.search.task import hold_out
+    from harness.study.tune import set_values
 
-    params = params_of(task, best.params)
-    tuned = applied(task.default, params)
-    say(f"best: trial {best.number}; now {len(task.fresh)} fresh seeds on all training videos, and the test split")
-    wanted = [(VALIDATION, held_out(task.default), seed) for seed in task.seeds]
-    wanted += [(n, s, seed) for seed in task.fresh for n, s in ((DEFAULT, task.default), (WINNER, tuned))]
-    runs = trained.all(wanted)
-
-    def of(number: int) -> "dict[int, Measured]":
-        return {seed: measured for (n, seed), measured in runs.items() if n == number}
-
-    place = report.folder(task.study, trained.root)
-    place.mkdir(parents=True, exist_ok=True)
-    drawn, said = reading.figures(task, study, place)
+    task = trainer.task
+    tuned = set_values(task.default, best.values)
+    trainer.say(
+        f"best: trial {best.number}; now {len(task.fresh)} fresh seeds on all training videos, on the test split"
+    )
+    wanted = [(VALIDATION, hold_out(task.default), seed) for seed in task.seeds]
+    for seed in task.fresh:
+        wanted += [(DEFAULT, task.default, seed), (WINNER, tuned, seed)]
+    measured = trainer.train(wanted)
     return Findings(
         task=task,
-        trials=reading.rows(task, study),
-        best=best.number,
-        params=params,
-        validation=of(VALIDATION),
-        own=of(DEFAULT),
-        tuned=of(WINNER),
-        front=reading.front(task, study),
-        objectives=best.values,
-        importances=reading.importances(task, study),
-        drawn=drawn,
-        said=said,
-        journal=path,
+        done=trials,
+        best=best,
+        validation={seed: measured[VALIDATION, seed] for seed in task.seeds},
+        default={seed: measured[DEFAULT, seed] for seed in task.fresh},
+        tuned={seed: measured[WINNER, seed] for seed in task.fresh},
+        front=proposals.find_front(study),
+        importances=proposals.measure_importances(task, study),
     )
 
 

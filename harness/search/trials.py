@@ -1,4 +1,4 @@
-"""Trials -> numbers. ``Trained`` asks the run store and trains what it lacks; ``Rescored`` only reads stored scores.
+"""Trials -> numbers: ``TrainingEvaluator`` trains what the run store lacks, ``ScoringEvaluator`` reads stored scores.
 
 Both are an ``Evaluate``: (trial number, its values) and seeds -> per trial, per seed, what was measured.
 """
@@ -6,160 +6,197 @@ Both are an ``Evaluate``: (trial number, its values) and seeds -> per trial, per
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from harness import data
 from harness.errors import ConfigError
-from harness.execute.events import Event, Slot
+from harness.execute.events import DIED, Event, OnEvent, Slot
 from harness.execute.pool import run_local
 from harness.execute.slots import environment
-from harness.search.task import Params, Task, applied, held_out
+from harness.search.task import Task, hold_out
 from harness.settings import Settings
 from harness.store import results
+from harness.store.jobs import Job
 from harness.store.plan import plan
 from harness.study import Run, Study, keys
+from harness.study.tune import Values, set_values
 
-Candidate = tuple[int, Params]
+ATTEMPTS = 3  # at a training or scoring whose worker dies, before its trial fails
+
+Candidate = tuple[int, Values]
 Say = Callable[[str], None]
+Execute = Callable[[Sequence[Job], OnEvent, Sequence[Slot]], None]
 
 
 @dataclass(frozen=True)
-class Measured:
+class Measurement:
     """Metrics of one seed of a trial, training seconds and memory among them; or why there are none."""
 
     values: Mapping[str, float] = field(default_factory=dict)
     reason: str = ""
 
 
-Evaluate = Callable[[Sequence[Candidate], Sequence[int]], list[list[Measured]]]
+@dataclass(frozen=True)
+class Trial:
+    """A trial that ended. ``seeds``: per objective, the value under each seed that was measured; then their means."""
+
+    number: int
+    state: Literal["complete", "pruned", "failed"]
+    values: Values
+    seeds: tuple[tuple[float, ...], ...]
+    objectives: tuple[float, ...] = ()  # empty unless complete
+    feasible: bool = True
+    reason: str = ""
 
 
-@dataclass
-class Trained:
+Evaluate = Callable[[Sequence[Candidate], Sequence[int]], list[list[Measurement]]]
+
+
+@dataclass(frozen=True)
+class TrainingEvaluator:
     """Trains each trial under each seed; runs come from the run store and go to it."""
 
     task: Task
     root: Path
     slots: Sequence[Slot]
     say: Say = print
-    trainings: int = 0  # done here, not found in the store
+    run_jobs: Execute = run_local
 
-    def __call__(self, candidates: Sequence[Candidate], seeds: Sequence[int]) -> list[list[Measured]]:
-        found: list[Settings | str] = []
-        for _, params in candidates:
+    def __call__(self, candidates: Sequence[Candidate], seeds: Sequence[int]) -> list[list[Measurement]]:
+        default = hold_out(self.task.default)
+        settings: dict[int, Settings] = {}
+        clashes: dict[int, Measurement] = {}
+        for number, values in candidates:
             try:
-                found.append(applied(held_out(self.task.default), params))
+                settings[number] = set_values(default, values)
             except ConfigError as error:
-                found.append("; ".join(error.errors))
-        settings = {n: s for (n, _), s in zip(candidates, found) if isinstance(s, Settings)}
-        measured = self.run(settings, seeds)
-        lost = {n: s for (n, _), s in zip(candidates, found) if isinstance(s, str)}
-        return [[Measured(reason=lost[n]) if n in lost else measured[n, s] for s in seeds] for n, _ in candidates]
+                clashes[number] = Measurement(reason="; ".join(error.errors))
+        wanted = [(number, own, seed) for number, own in settings.items() for seed in seeds]
+        measured = self.train(wanted)
+        return [[clashes.get(number) or measured[number, seed] for seed in seeds] for number, _ in candidates]
 
-    def run(self, settings: Mapping[int, Settings], seeds: Sequence[int]) -> dict[tuple[int, int], Measured]:
-        """Settings by number under seeds, finished ones taken from the store."""
-        return self.all([(number, own, seed) for number, own in settings.items() for seed in seeds])
-
-    def all(self, wanted: Sequence[tuple[int, Settings, int]]) -> dict[tuple[int, int], Measured]:
+    def train(self, wanted: Sequence[tuple[int, Settings, int]]) -> dict[tuple[int, int], Measurement]:
         """(number, settings, seed) -> what was measured, by number and seed."""
-        runs = [run_of(self.task.study, number, own, seed, self.root) for number, own, seed in wanted]
-        found = plan([replace(self.task.study, runs=runs)], self.root)
-        todo = [replace(job, label=job.label.replace(" row ", " trial ")) for job in found.todo]
-        self.trainings += found.trainings
-        if todo:
-            run_local(todo, self.hear, self.slots)
-        return {(run.row, run.seed): measured(self.root, run) for run in runs}
+        runs = [make_run(self.task.study, number, own, seed, self.root) for number, own, seed in wanted]
+        missing = plan([replace(self.task.study, runs=runs)], self.root).todo
+        self.execute([replace(job, label=job.label.replace(" row ", " trial ")) for job in missing])
+        return {(run.row, run.seed): read_measurement(self.root, run) for run in runs}
 
-    def hear(self, event: Event) -> None:
-        """Say what failed, with its log."""
-        if event.kind == "failed":
-            log = results.training_folder(self.root, event.job.training_key) / "log.txt"
-            self.say(f"{event.job.label}: FAILED ({event.reason}); log: {log}")
+    def execute(self, todo: Sequence[Job]) -> None:
+        """Run the jobs; those whose worker died, of what happened to the machine perhaps, are tried again."""
+        for attempt in range(1, ATTEMPTS + 1):
+            lost: list[Job] = []
+            self.run_jobs(todo, partial(self.hear, attempt, lost), self.slots)
+            todo = lost
+            if not todo:
+                return
+
+    def hear(self, attempt: int, lost: list[Job], event: Event) -> None:
+        """Say what failed, with its log; keep in mind what is tried again."""
+        if event.kind != "failed":
+            return
+        log = results.training_folder(self.root, event.job.training_key) / "log.txt"
+        again = event.reason.startswith(DIED) and attempt < ATTEMPTS
+        if event.reason.startswith(DIED):
+            lost.append(event.job)
+        self.say(f"{event.job.label}: {'tried again' if again else 'FAILED'} ({event.reason}); log: {log}")
 
 
-def run_of(study: Study, number: int, settings: Settings, seed: int, root: Path) -> Run:
+def make_run(study: Study, number: int, settings: Settings, seed: int, root: Path) -> Run:
     """A run of these settings; the trial's number stands where a row's would."""
     training, scoring = keys.keys(settings, seed, data.fingerprint(settings.source, root))
     return Run(study.name, number, seed, settings, training, scoring, ())
 
 
-def measured(root: Path, run: Run) -> Measured:
+def read_measurement(root: Path, run: Run) -> Measurement:
     """What the store holds of a run."""
     state = results.status(root, run)
     training = results.read_training(root, run.training_key) or {}
     result = results.read_result(root, run.training_key, run.scoring_key)
     if state != "ok" or result is None:
-        return Measured(reason=str(training.get("reason") or state))
+        return Measurement(reason=str(training.get("reason") or state))
     own = {"seconds": float(training["seconds"]["total"]), "memory_gb": training["peak_mb"] / 1024}
-    return Measured({**result["metrics"], **own})
+    return Measurement({**result["metrics"], **own})
 
 
 @dataclass
-class Rescored:
+class ScoringEvaluator:
     """Reads the stored scores of a few finished trainings anew, on a process per slot: no training per trial."""
 
-    trained: Trained
+    trainer: TrainingEvaluator
     ready: bool = False
-    pool: ProcessPoolExecutor | None = None
+    workers: ProcessPoolExecutor | None = None
 
-    def __call__(self, candidates: Sequence[Candidate], seeds: Sequence[int]) -> list[list[Measured]]:
+    def __call__(self, candidates: Sequence[Candidate], seeds: Sequence[int]) -> list[list[Measurement]]:
         """Train under the seeds once, then score each trial; RuntimeError where a training failed."""
-        task, root, slots = self.trained.task, self.trained.root, len(self.trained.slots)
         if not self.ready:
-            done = self.trained.run({0: held_out(task.default)}, seeds)
-            if reasons := [found.reason for found in done.values() if found.reason]:
-                raise RuntimeError(f"no stored scores to read: {reasons[0]}")
+            self.train_default(seeds)
             self.ready = True
-        score = partial(rescored, task, root, list(seeds))
-        params = [own for _, own in candidates]
-        if slots == 1 or len(params) < slots:
-            return [score(own) for own in params]
-        if self.pool is None:
-            with environment(self.trained.slots[0]):
-                self.pool = ProcessPoolExecutor(
-                    slots, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
-                )
-                return list(self.pool.map(score, params))  # starts the processes, inside their environment
-        return list(self.pool.map(score, params))
+        score = partial(score_trial, self.trainer.task, self.trainer.root, list(seeds))
+        values = [own for _, own in candidates]
+        if len(self.trainer.slots) == 1 or len(values) < len(self.trainer.slots):
+            return [score(own) for own in values]
+        for _ in range(ATTEMPTS):
+            try:
+                return self.score_apart(score, values)
+            except BrokenProcessPool:
+                self.close()
+        raise RuntimeError(f"scoring: a worker died {ATTEMPTS} times (out of memory?); --jobs 1 takes the least memory")
+
+    def train_default(self, seeds: Sequence[int]) -> None:
+        """The trainings whose scores are read."""
+        default = hold_out(self.trainer.task.default)
+        done = self.trainer.train([(0, default, seed) for seed in seeds])
+        reasons = [found.reason for found in done.values() if found.reason]
+        if reasons:
+            raise RuntimeError(f"no stored scores to read: {reasons[0]}")
+
+    def score_apart(
+        self, score: Callable[[Values], list[Measurement]], values: Sequence[Values]
+    ) -> list[list[Measurement]]:
+        """In processes of their own, kept from batch to batch; they start inside the environment of a slot."""
+        slots = self.trainer.slots
+        with environment(slots[0]):
+            if self.workers is None:
+                context = get_context("spawn")
+                self.workers = ProcessPoolExecutor(len(slots), context, signal.signal, (signal.SIGINT, signal.SIG_IGN))
+            return list(self.workers.map(score, values))
 
     def close(self) -> None:
-        if self.pool is not None:
-            self.pool.shutdown(wait=True, cancel_futures=True)
+        """End the processes."""
+        if self.workers is not None:
+            self.workers.shutdown(wait=True, cancel_futures=True)
+            self.workers = None
 
 
-def rescored(task: Task, root: Path, seeds: Sequence[int], params: Params) -> list[Measured]:
-    """One trial of settings that only scoring reads."""
+def score_trial(task: Task, root: Path, seeds: Sequence[int], values: Values) -> list[Measurement]:
+    """One trial of settings that only scoring reads, under each seed."""
     from harness.compute.score import evaluate
 
     try:
-        settings = applied(held_out(task.default), params)
-        found = [loaded(root, task, seed) for seed in seeds]
-        return [Measured(evaluate(scores, settings, truth, classes)[0]) for scores, truth, classes in found]
+        settings = set_values(hold_out(task.default), values)
+        found = [load_scores(root, task, seed) for seed in seeds]
+        return [Measurement(evaluate(scores, settings, truth, classes)[0]) for scores, truth, classes in found]
     except (ConfigError, ValueError, KeyError) as error:
-        return [Measured(reason=f"{type(error).__name__}: {error}")]
+        return [Measurement(reason=f"{type(error).__name__}: {error}")]
 
 
 LOADED: dict[str, Any] = {}  # in a scoring process: training key -> scores, truth, classes
 
 
-def loaded(root: Path, task: Task, seed: int) -> Any:
+def load_scores(root: Path, task: Task, seed: int) -> Any:
     """Stored scores of the default settings under a seed, with what they are held against."""
     from harness.compute.score import Truth
 
-    own = held_out(task.default)
-    key = run_of(task.study, 0, own, seed, root).training_key
+    own = hold_out(task.default)
+    key = make_run(task.study, 0, own, seed, root).training_key
     if key not in LOADED:
         dataset = data.load(own.source, root)
         truth = Truth.of(dataset.test, own.training.snippets)
         LOADED[key] = (results.read_scores(root, key), truth, dataset.classes)
     return LOADED[key]
-
-
-def evaluator(task: Task, root: Path, slots: Sequence[Slot], say: Say) -> tuple[Evaluate, Trained]:
-    """How the trials of ``task`` are measured, and what trains for it."""
-    trained = Trained(task, root, slots, say)
-    return (Rescored(trained) if task.rescores else trained), trained

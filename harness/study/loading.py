@@ -20,7 +20,7 @@ from harness.study.presets import DATA, STUDIES, Below, data_layers, known, pres
 from harness.study.rows import drafts, numbered
 from harness.study.schema import StudyPart, study_part
 from harness.study.stack import Asked, Column, columns_of, command_line, fingerprints, own_layer, stacks
-from harness.study.tune import space
+from harness.study.tune import read_space
 
 __all__ = ["Column", "Row", "Run", "Seeds", "Study", "flat", "known", "load", "preset", "with_seeds"]
 QUICK_SEEDS = 2  # under --quick, which judges nothing
@@ -117,7 +117,7 @@ def load(
     settings = [build(state, errors) for state in states]
     columns, scored = columns_of(node, part, piles, settings, errors)
     references = numbered(rows, part.reference, node, errors)
-    tuned = space(own, settings[0].case.baseline, errors)
+    tuned = read_space(own, settings[0].case.baseline, errors)
     check_columns(node, part, errors)
     check_claims(node, part, len(rows), errors)
     prints = [""] * len(rows) if below.missing else fingerprints(states, settings, root, errors)

@@ -1,12 +1,18 @@
-"""Search spaces: ``{tune: [loguniform, 1, 100]}`` stands in a study's ``set`` where the value would stand."""
+"""Search spaces: ``{tune: [loguniform, 1, 100]}`` stands in a study's ``set`` where the value would stand.
+
+``read_space`` checks such a space, ``set_values`` puts the values of a trial into settings.
+"""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from harness.errors import found, hint
-from harness.ranges import complain, refuse
+from harness.errors import ConfigError, found, hint
+from harness.ranges import adapter, complain, refuse
+from harness.settings import Settings
 from harness.study.document import Node
-from harness.study.layers import Layer, leaves
+from harness.study.layers import Layer, baseline_layer, leaves
+from harness.study.rules import find_clashes
 
 KINDS: Mapping[str, str] = {  # kind -> what follows it
     "uniform": "low, high and perhaps a step",
@@ -16,18 +22,22 @@ KINDS: Mapping[str, str] = {  # kind -> what follows it
     "categorical": "at least two values",
 }
 
+Space = Mapping[str, tuple[Any, ...]]  # path -> (kind, ...)
+Values = Mapping[str, Any]  # path -> value of a trial
 
-def space(layer: Layer, baseline: str, errors: list[str]) -> dict[str, tuple[Any, ...]]:
-    """The tuned settings of a layer, (kind, ...) by path; bounds and choices are checked like values."""
+
+def read_space(layer: Layer, baseline: str, errors: list[str]) -> Space:
+    """The tuned settings of a layer; bounds and choices are checked like values."""
     tuned = {path: node.value["tune"] for path, node in layer.items() if is_tuned(node)}
-    return {path: spec for path, node in tuned.items() if (spec := checked(path, node, baseline, errors))}
+    specs = {path: read_spec(path, node, baseline, errors) for path, node in tuned.items()}
+    return {path: spec for path, spec in specs.items() if spec}
 
 
 def is_tuned(node: Node) -> bool:
     return isinstance(node.value, dict) and list(node.value) == ["tune"]
 
 
-def checked(path: str, node: Node, baseline: str, errors: list[str]) -> tuple[Any, ...]:
+def read_spec(path: str, node: Node, baseline: str, errors: list[str]) -> tuple[Any, ...]:
     """One specification as a tuple; empty when it is wrong."""
     items = node.value if isinstance(node.value, list) else []
     kind = items[0].value if items else node.value
@@ -40,13 +50,13 @@ def checked(path: str, node: Node, baseline: str, errors: list[str]) -> tuple[An
         return ()
     plain, before = [value.plain() for value in values], len(errors)
     for value in values[:2] if ordered else values:
-        errors.extend(refused(path, value, baseline))
+        errors.extend(check_choice(path, value, baseline))
     if len(errors) == before and ordered:
-        errors.extend(trouble(f"{node.mark}: {path}: tune: {kind}", kind, plain))
+        errors.extend(check_range(f"{node.mark}: {path}: tune: {kind}", kind, plain))
     return (kind, *plain) if len(errors) == before else ()
 
 
-def refused(path: str, node: Node, baseline: str) -> list[str]:
+def check_choice(path: str, node: Node, baseline: str) -> list[str]:
     """Why a bound or choice cannot be this setting's value; entries of mappings are left to the trial."""
     leaf = leaves(baseline).get(path)
     if leaf is None and path.rpartition(".")[0] not in leaves(baseline):
@@ -56,10 +66,43 @@ def refused(path: str, node: Node, baseline: str) -> list[str]:
     return []
 
 
-def trouble(where: str, kind: str, values: list[Any]) -> list[str]:
+def check_range(where: str, kind: str, values: list[Any]) -> list[str]:
     """What is wrong with an ordered range."""
     if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
         return [f"{where}: found a bound that is no number"]
     if values[0] >= values[1]:
         return [f"{where}: low {values[0]:g} is not below high {values[1]:g}"]
     return [f"{where}: low {values[0]:g} is not above 0"] if kind.startswith("log") and values[0] <= 0 else []
+
+
+def set_values(settings: Settings, values: Values) -> Settings:
+    """``settings`` with a trial's values; ConfigError says why they do not fit the settings or each other."""
+    baseline, errors = settings.case.baseline, list[str]()
+    known = leaves(baseline)
+    for path, value in values.items():
+        owner = path if path in known else path.rpartition(".")[0]
+        whole = value if owner == path else {**get_value(settings, owner), path.rpartition(".")[2]: value}
+        kind = known[owner].kind
+        if refuse(kind, whole):
+            errors.append(f"{path}: {complain(kind, value)}")
+        else:
+            settings = replace_at(settings, owner.split("."), adapter(kind).validate_python(whole))
+    sequences = baseline_layer(baseline)["localization.thresholds"].value
+    errors += [f"{paths[0]}: {text}" for paths, text in find_clashes(settings, sequences)]
+    if errors:
+        raise ConfigError(errors)
+    return settings
+
+
+def get_value(settings: Settings, path: str) -> Any:
+    """The setting at a dotted path; None where these settings have none (options of another baseline)."""
+    value: Any = settings
+    for name in path.split("."):
+        value = getattr(value, name, None)
+    return value
+
+
+def replace_at(part: Any, steps: list[str], value: Any) -> Any:
+    """A dataclass with the field at the end of ``steps`` replaced, and every dataclass on the way to it."""
+    name, *rest = steps
+    return replace(part, **{name: replace_at(getattr(part, name), rest, value) if rest else value})
