@@ -23,15 +23,9 @@ TORCH = {"harness.compute.train", "harness.bench", "harness.execute.worker"}  # 
 TORCH_AT_ONCE = {"harness.compute.train"}  # at module level, directly or through what they import
 ONLY = {  # package -> harness modules that may import it at all
     "torch": TORCH,
-<<<<<<< HEAD
     "mlflow": {"harness.track.database", "harness.track.mirror"},
-    "optuna": {"harness.search.command", "harness.search.proposals", "harness.search.reading"},
-    "ray": {"harness.execute.cluster"},
-=======
-    "mlflow": {"harness.track.mirror"},
     "optuna": {"harness.search.proposals"},
-    "ray": {"harness.execute.executors"},
->>>>>>> dfab242 (Give each part of a search its room; set trials on typed settings; draw own figures)
+    "ray": {"harness.execute.cluster"},
 }
 LATE = ("mlflow", "ray")  # never at module level
 TORCHLESS = ("model", "model.settings", "model.inference", "model.baselines")  # a study validates without torch

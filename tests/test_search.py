@@ -12,41 +12,22 @@ import pytest
 
 from harness import study as studies
 from harness.errors import ConfigError
-from harness.execute.events import DIED, Event
 from harness.search import proposals
 from harness.search.findings import choose_winner, describe_trial
 from harness.search.task import read_task
-from harness.search.trials import ATTEMPTS, Measurement, TrainingEvaluator
-from harness.store.results import write_failure, write_result
+from harness.search.trials import Measurement
 from harness.study.loading import flat, load
 from harness.study.presets import STUDIES
 from harness.study.tune import set_values
-from support import workers
+
+from support.searches import task_writer
 
 HOME = Path(__file__).resolve().parent.parent
-SPACE = """
-set:
-  case.lambda_c: {{tune: [loguniform, 0.001, 10]}}
-  case.cat: {{tune: [uniform, 0, 1]}}
-  case.options.omega: {{tune: [uniform, 0, 0.6, 0.1]}}
-  case.clusters: {{tune: [logint, 2, 64]}}
-  case.rank: {{tune: [categorical, exact, argsort]}}
-objective: {objective}
-search: {search}
-constraints: {constraints}
-"""
 
 
 @pytest.fixture
 def made(tmp_path):
-    """A search study of a text, as a task."""
-
-    def make(search="{trials: 24, batch: 5, startup: 6}", objective="{seeds: 2}", constraints="[]", text=SPACE):
-        path = tmp_path / "toy.yaml"
-        path.write_text(text.format(search=search, objective=objective, constraints=constraints))
-        return read_task(load(path, quick=False, root=tmp_path))
-
-    return make
+    return task_writer(tmp_path)
 
 
 def planted(params, seed):
@@ -164,61 +145,6 @@ def test_failed_trial_does_not_stop(made, tmp_path):
     assert failed == [3, 10, 17]
     assert lines[3]["reason"] == "planted failure"
     assert winner(found, study).number not in failed
-
-
-@pytest.fixture
-def trainer(made, tmp_path):
-    """A function that makes the evaluator of a search whose jobs a function of the test runs."""
-
-    def make(run_jobs):
-        said = []
-        found = made()
-        return TrainingEvaluator(found, tmp_path, [{}], said.append, run_jobs), said
-
-    return make
-
-
-def kill_worker_of(trial, times):
-    """An executor that finishes every job but loses its worker ``times`` times on those of one trial."""
-    calls = []
-
-    def run_jobs(jobs, on_event, slots):
-        for job in jobs:
-            calls.append(job.label)
-            if f"trial {trial}," in job.label and calls.count(job.label) <= times:
-                write_failure(job, f"{DIED}: SIGKILL")
-                on_event(Event(job, "failed", reason=f"{DIED}: SIGKILL"))
-            else:
-                finish_with_video_map(job)
-                on_event(Event(job, "ok"))
-
-    return run_jobs, calls
-
-
-def finish_with_video_map(job):
-    workers.finish(job)
-    for key, settings in job.scorings.items():
-        write_result(job.root, job.training_key, key, {"metrics": {"video_map": 50.0}}, {}, settings)
-
-
-@pytest.mark.parametrize("times", [1, 2])
-def test_killed_worker_is_tried_again(trainer, times):
-    run_jobs, calls = kill_worker_of(1, times)
-    evaluate, said = trainer(run_jobs)
-    measured = evaluate([(0, {"case.cat": 0.25}), (1, {"case.lambda_c": 0.5})], [0, 1])
-    assert [[m.values.get("video_map") for m in seeds] for seeds in measured] == [[50.0, 50.0], [50.0, 50.0]]
-    assert len(calls) == 4 + 2 * times
-    assert sum("tried again" in line for line in said) == 2 * times
-
-
-def test_worker_that_dies_each_time_fails_its_trial_alone(trainer):
-    run_jobs, calls = kill_worker_of(1, 99)
-    evaluate, said = trainer(run_jobs)
-    measured = evaluate([(0, {"case.cat": 0.25}), (1, {"case.lambda_c": 0.5})], [0])
-    assert measured[0][0].values["video_map"] == 50.0
-    assert measured[1][0].reason.startswith(DIED)
-    assert len(calls) == 1 + ATTEMPTS
-    assert "FAILED" in said[-1]
 
 
 def test_lock_left_by_a_kill_is_cleared(made, tmp_path):
