@@ -22,6 +22,7 @@ class Training:
 
     snippets: Count = 750  # T, snippets sampled per video
     batch: Count = 16  # B, videos per step
+    pairs: Natural = 0  # pairs of videos that share a class, drawn first in each batch (W-TALC and others)
     steps: Count = 3600  # optimiser steps (released: 300 epochs of 12)
     lr: Positive = 1e-4  # Adam's learning rate
     beta2: BelowOne = 0.999  # Adam's decay of squared gradients (RSKP and FAC-Net: 0.99)

@@ -1,10 +1,10 @@
 r"""CASE (Section 3): a baseline with snippet clustering and cluster classification on top.
 
-One step is a pure function of (parameters, carried Q^R, batch): no ``.item()``, no branch on
+One step is a pure function of (parameters, what is carried, batch): no ``.item()``, no branch on
 data, randomness passed in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +13,7 @@ from model import baselines
 from model.clustering import ClusterHead, assisted, class_logits, label_loss
 from model.labeling import entropy, equipartition, label_classes, label_clusters, marginal_error, start_q_r
 from model.settings import CaseSettings
-from model.streams import Batch, Shape, Snippets
+from model.streams import Batch, Carried, Losses, Shape, Snippets, flat, flat_rows, spread
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,12 @@ class Pseudo:
 
 @dataclass(frozen=True)
 class Step:
-    """Eq. 16: ``loss`` with gradient, un-weighted ``parts``, next ``Q_R`` (M, K, 2), labels and monitors (scalars)."""
+    """Eq. 16: ``loss`` with gradient, un-weighted ``parts``, what the next step is given, labels, monitors (scalars),
+    logits of each snippet's clusters (M, N, K) and of the clusters' classes (M, K, 2)."""
 
     loss: Tensor
     parts: dict[str, Tensor]
-    Q_R: Tensor
+    carried: Carried
     pseudo: Pseudo
     monitors: dict[str, Tensor]
     logits: dict[str, Tensor]
@@ -50,50 +51,55 @@ class Case(nn.Module):
         s = self.settings
         return ClusterHead(self.baseline.streams, self.baseline.width, s.clusters, s.head_temperature, s.head, seed)
 
-    def initial_q_r(self) -> Tensor:
-        """Q^R before step 1 (M, K, 2); K = 0 without a head."""
-        return start_q_r(self.settings, next(self.parameters()), self.baseline.streams)
+    def initial(self) -> Carried:
+        """What step 1 is given: Q^R (M, K, 2), K = 0 without a head, and the baseline's own memory, if it has one."""
+        memory = self.baseline.initial_memory() if hasattr(self.baseline, "initial_memory") else {}
+        return Carried(start_q_r(self.settings, next(self.parameters()), self.baseline.streams), memory)
 
     def project_(self) -> None:
         """To be called before each optimiser step (``ClusterHead.project_``)."""
         if self.head is not None:
             self.head.project_()
 
-    def step(self, Q_R: Tensor, batch: Batch) -> Step:
+    def step(self, carried: Carried, batch: Batch) -> Step:
         """Eq. 16: L = (L_V + lambda_A L_A) + lambda_C L_C + lambda_R L_R, and the Q^R to carry on.
 
         Q^C is labelled with the prior of the *carried* Q^R (Eq. 13 leaves open which), then the clusters are
         classified. Both labellings happen whatever lambda_C and lambda_R are: the prior and testing need Q^R.
         """
-        s = self.settings
+        s, Q_R, batch = self.settings, carried.Q_R, replace(batch, memory=carried.memory)
         snippets: Snippets = self.baseline(batch)
-        loss, parts, Q_A = self.baseline.losses(snippets, batch, s.co_label.select)
-        monitors = attention_monitors(snippets.attention, Q_A)
+        own: Losses = self.baseline.losses(snippets, batch, s.co_label.select)
+        monitors = attention_monitors(snippets.attention, own.Q_A)
         if self.head is None:
-            return Step(loss, parts, Q_R, Pseudo(Q_A), monitors, {})
-        Z, a, q = (t.flatten(1, 2) for t in (snippets.embedding, snippets.attention, Q_A))  # N = B T snippets
-        cluster_logits = self.head(Z)  # (M, N, K)
-        Q_C = label_clusters(cluster_logits.detach(), a.detach(), Q_R, s)
-        R_logits = class_logits(Q_C, q, Z, s.rho)  # (M, K, 2)
+            return Step(own.loss, own.parts, Carried(Q_R, own.memory), Pseudo(own.Q_A), monitors, {})
+        Z, rows = snippets.embedding, flat_rows(snippets, batch)  # (M, R, H), (N,): the row of each snippet
+        a, q = (flat(t, batch) for t in (snippets.attention, own.Q_A))  # (M, N), N = B T
+        C_logits = self.head(Z)  # (M, R, K)
+        logits = spread(C_logits.detach(), rows)  # (M, N, K)
+        Q_C = label_clusters(logits, a.detach(), Q_R, s)
+        R_logits = class_logits(Q_C, q, Z, s.rho, rows)  # (M, K, 2)
         Q_R = label_classes(R_logits.detach(), q, s).expand_as(Q_R)
-        parts |= {"clusters": label_loss(Q_C, cluster_logits), "classes": label_loss(Q_R, R_logits)}
-        loss = loss + s.lambda_c * parts["clusters"] + s.lambda_r * parts["classes"]
-        monitors |= cluster_monitors(cluster_logits, Q_C, Q_R)
-        return Step(
-            loss, parts, Q_R, Pseudo(Q_A, Q_C, Q_R), monitors, {"clusters": cluster_logits, "classes": R_logits}
-        )
+        parts = own.parts | {"clusters": label_loss(Q_C, C_logits, rows), "classes": label_loss(Q_R, R_logits)}
+        loss = own.loss + s.lambda_c * parts["clusters"] + s.lambda_r * parts["classes"]
+        monitors |= cluster_monitors(logits, Q_C, Q_R)
+        pseudo = Pseudo(own.Q_A, Q_C, Q_R)
+        return Step(loss, parts, Carried(Q_R, own.memory), pseudo, monitors, {"clusters": logits, "classes": R_logits})
 
     @torch.no_grad()
-    def scores(self, x: Tensor, Q_R: Tensor) -> dict[str, Tensor]:
-        r"""Section 3.3: what testing needs of videos x (M, V, T, D): T-CAS logits, P^A, \hat P^A (Eq. 17), P^C, Z.
+    def scores(self, batch: Batch, carried: Carried, embedding: bool = True) -> dict[str, Tensor]:
+        r"""Section 3.3: what testing needs of V videos: T-CAS logits, P^A, \hat P^A (Eq. 17), P^C and, if asked, Z.
 
         Video axis first: cas (V, M|1, T, C), attention, clusters (V, M, T), P_C (V, M, T, K), embedding (V, M, T, H).
         """
-        snippets = self.baseline(Batch(x, x.new_zeros(x.shape[1], 1)))
-        out = {"cas": snippets.cas, "attention": snippets.attention, "embedding": snippets.embedding}
+        batch = replace(batch, memory=carried.memory, generator=None)
+        snippets = self.baseline(batch)
+        out = {"cas": snippets.cas, "attention": snippets.attention}
+        if embedding:
+            out["embedding"] = batch.spread(snippets.embedding, snippets.rows)
         if self.head is not None:
-            P_C = self.head(snippets.embedding.flatten(1, 2)).softmax(-1).unflatten(1, x.shape[1:3])  # (M, V, T, K)
-            out |= {"P_C": P_C, "clusters": assisted(P_C, Q_R[:, None])}
+            P_C = batch.spread(self.head(snippets.embedding).softmax(-1), snippets.rows)  # (M, V, T, K)
+            out |= {"P_C": P_C, "clusters": assisted(P_C, carried.Q_R[:, None])}
         return {name: tensor.movedim(0, 1) for name, tensor in out.items()} | snippets.extra
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from model.streams import seeded
+from model.streams import collect, seeded
 
 
 class ClusterHead(nn.Module):
@@ -39,30 +39,33 @@ class ClusterHead(nn.Module):
         return self.temperature * F.normalize(Z, dim=-1) @ weight.mT
 
 
-def prototypes(Q: Tensor, Z: Tensor) -> Tensor:
-    """Eq. 8, 9: unit-length class centres of Z (M, N, H) under labels Q (M|1, N, K) -> (M, K, H).
+def prototypes(Q: Tensor, Z: Tensor, rows: Tensor | None = None) -> Tensor:
+    """Eq. 8, 9: unit-length class centres of Z (M, R, H) under labels Q (M|1, N, K) -> (M, K, H).
+
+    ``rows`` (N,) is the row of Z that a label belongs to (None: N = R, each its own); labels of a row add up.
 
     The sum points where the mean does, and only directions are compared (Eq. 10). An empty class gives the zero vector.
     Embeddings enter un-normalised; gradients flow through them, not through the labels.
     """
-    return F.normalize(Q.mT @ Z, dim=-1)
+    return F.normalize(collect(Q, rows, Z.shape[-2]).mT @ Z, dim=-1)
 
 
-def class_logits(Q_C: Tensor, Q_A: Tensor, Z: Tensor, rho: float) -> Tensor:
+def class_logits(Q_C: Tensor, Q_A: Tensor, Z: Tensor, rho: float, rows: Tensor | None = None) -> Tensor:
     """Eq. 10: rho cos(cluster prototype, F&B prototype); Q_A (M, N) -> (M, K, 2), column 0 is foreground.
 
     Their Softmax is P^R = [P^F, P^B].
     """
-    sides = prototypes(torch.stack([Q_A, 1 - Q_A], -1), Z)
-    return rho * prototypes(Q_C, Z) @ sides.mT
+    sides = prototypes(torch.stack([Q_A, 1 - Q_A], -1), Z, rows)
+    return rho * prototypes(Q_C, Z, rows) @ sides.mT
 
 
-def label_loss(Q: Tensor, logits: Tensor) -> Tensor:
-    """Eq. 3 and 11: <Q, -log Softmax(logits)>, averaged over streams and rows; Q (M|1, N, K), logits (M, N, K).
+def label_loss(Q: Tensor, logits: Tensor, rows: Tensor | None = None) -> Tensor:
+    """Eq. 3 and 11: <Q, -log Softmax(logits)>, averaged over streams and labels; Q (M|1, N, K), logits (M, R, K).
 
     The paper sums over rows; the mean keeps lambda_C and lambda_R meaningful whatever N = B T is (released, too).
     """
-    return -(Q * logits.log_softmax(-1)).sum(-1).mean()
+    total = (collect(Q, rows, logits.shape[-2]) * logits.log_softmax(-1)).sum((-2, -1))  # (M,)
+    return -total.mean() / Q.shape[-2]
 
 
 def assisted(P_C: Tensor, Q_R: Tensor) -> Tensor:

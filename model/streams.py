@@ -1,47 +1,170 @@
-"""Snippets in, M encoders with their own weights, and the one call that co-labeling is made of (Eq. 20, 22, 24)."""
+"""Snippets in, M encoders with their own weights, and the one call that co-labeling is made of (Eq. 20, 22, 24).
 
-from collections.abc import Callable, Iterator
+A video of n snippets is stretched to T sampled positions, so that most snippets stand at several. ``Batch`` therefore
+holds each snippet once, as a *row*, and which row stands at each position of the *grid* (B, T). Layers per snippet work
+on rows; ``spread`` takes what they give to the grid, where snippets are selected and losses are computed; ``collect``
+sums labels of the grid over the positions of each row, so that no array of grid times width is made.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from zlib import crc32
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes that the data determine: ``streams`` M, ``features`` D per stream, ``classes`` K^V, hidden ``width``."""
+    """Sizes that the data determine: ``features`` D of each of M streams, ``classes`` K^V, hidden ``width``."""
 
-    streams: int
-    features: int
+    features: tuple[int, ...]
     classes: int
     width: int
+
+    @property
+    def streams(self) -> int:
+        """M."""
+        return len(self.features)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch: ``x`` (M, B, T, D) features, ``labels`` (B, K^V) multi-hot.
+    """One batch of B videos, each with T positions and with its snippets once.
 
-    ``warm`` is 1 during the selection warm-up (select by P^V alone) and 0 otherwise. ``generator`` draws dropout masks;
-    None means no dropout (testing, parity).
+    ``memory`` is what the baseline carried out of the step before (``Carried``). ``warm`` is 1 during the selection
+    warm-up (select by P^V alone) and 0 otherwise. ``generator`` draws dropout masks; None means no dropout (testing,
+    parity).
     """
 
-    x: Tensor
-    labels: Tensor
+    x: tuple[
+        Tensor, ...
+    ]  # per stream (R + 1, D_m): features of R snippets; the last row is 0, what lies outside a video
+    rows: Tensor  # (B, T) int64: the row at each position
+    labels: Tensor  # (B, K^V) multi-hot
     warm: float = 0.0
     generator: torch.Generator | None = None
+    lengths: Tensor | None = (
+        None  # (B,) int64: positions from here on are padding, where videos differ; None: all count
+    )
+    pairs: int = 0  # videos 2i and 2i + 1 share a class for i below this
+    videos: Tensor | None = None  # (B,) int64: which training videos these are
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, x: Tensor, labels: Tensor, **more: Any) -> "Batch":
+        """A batch of features on the grid (M, B, T, D), each position a row of its own."""
+        rows = torch.arange(x[0, ..., 0].numel(), device=x.device).view(x.shape[1:3])
+        return cls(tuple(F.pad(x.flatten(1, 2), (0, 0, 0, 1))), rows, labels, **more)
+
+    @property
+    def counted(self) -> Tensor | None:
+        """The positions that are no padding, (N,) in 0 .. B T - 1; None: all are."""
+        if self.lengths is None:
+            return None
+        time = torch.arange(self.rows.shape[1], device=self.rows.device)
+        return (time < self.lengths[:, None]).flatten().nonzero()[:, 0]
+
+    def spread(self, values: Tensor, rows: Tensor | None) -> Tensor:
+        """Values of rows (M, R, C) on the grid (M, B, T, C), as ``spread``."""
+        return self.grid(spread(values, None if rows is None else rows.flatten()))
+
+    def grid(self, values: Tensor) -> Tensor:
+        """The axis of all positions as two: (M, B T, C) -> (M, B, T, C)."""
+        return values.view(len(values), *self.rows.shape, values.shape[-1])
 
 
 @dataclass(frozen=True)
 class Snippets:
-    """What a baseline knows of each snippet: ``cas`` (M|1, B, T, K^V) logits, ``attention`` (M, B, T) is P^A in [0, 1],
-    ``embedding`` (M, B, T, H) is Z, ``extra`` more (B, T, ...) tensors that its own losses or inference need."""
+    """What a baseline knows of each snippet.
+
+    ``cas`` (M|1, B, T, K^V) logits; ``attention`` (M, B, T) is P^A in [0, 1]; ``embedding`` (M, R, H) is Z of each row,
+    ``rows`` (B, T) the row at each position, or None where the embedding is on the grid (R = B T); ``extra`` more
+    (B, T, ...) tensors that its own losses or inference need.
+    """
 
     cas: Tensor
     attention: Tensor
     embedding: Tensor
+    rows: Tensor | None = None
     extra: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Losses:
+    """What a baseline's ``losses`` give: its own weighted loss, terms, Q^A (M, B, T), and the memory to carry on."""
+
+    loss: Tensor
+    parts: dict[str, Tensor]
+    Q_A: Tensor
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Carried:
+    """All that goes from step to step beside the weights: Q^R (M, K, 2) and the baseline's memory, by name."""
+
+    Q_R: Tensor
+    memory: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class _Spread(torch.autograd.Function):
+    """Sums of rows: table (R, C), index (N, k) -> (N, C). Its gradient adds where autograd's would sort."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, index: Tensor) -> Tensor:
+        ctx.save_for_backward(index)
+        ctx.shape = table.shape
+        if index.shape[1] == 1:
+            return table.index_select(0, index[:, 0])
+        return F.embedding_bag(index, table, mode="sum")
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (index,), (gradient,) = ctx.saved_tensors, gradients
+        out = gradient.new_zeros(ctx.shape)
+        for taps in index.unbind(-1):
+            out.index_add_(0, taps, gradient)
+        return out, None
+
+
+def spread(values: Tensor, rows: Tensor | None) -> Tensor:
+    """Values of rows (M, R, C), the row at each position (N,) -> (M, N, C); None: each position has its row (R = N)."""
+    if rows is None:
+        return values
+    M, R, C = values.shape
+    out: Tensor = _Spread.apply(values.reshape(M * R, C), stacked(rows, M, R).unsqueeze(-1))  # type: ignore[no-untyped-call]
+    return out.view(M, -1, C)
+
+
+def collect(values: Tensor, rows: Tensor | None, R: int) -> Tensor:
+    """The adjoint of ``spread``: values of positions (M, N, C) summed over each row's, rows (N,) -> (M, R, C)."""
+    if rows is None:
+        return values
+    M, _, C = values.shape
+    return values.new_zeros(M * R, C).index_add_(0, stacked(rows, M, R), values.flatten(0, 1)).view(M, R, C)
+
+
+def stacked(rows: Tensor, M: int, R: int) -> Tensor:
+    """Rows (N,) of one stream as rows of M streams that stand one after another, (M N,)."""
+    return (rows + R * torch.arange(M, device=rows.device).unsqueeze(-1)).flatten()
+
+
+def flat(values: Tensor, batch: Batch) -> Tensor:
+    """All positions that count, of all videos: (M, B, T) -> (M, N), N = B T where every one counts."""
+    counted = batch.counted
+    return values.flatten(1, 2) if counted is None else values.flatten(1, 2).index_select(1, counted)
+
+
+def flat_rows(snippets: Snippets, batch: Batch) -> Tensor | None:
+    """The row of the embedding at each position that counts, (N,); None: N = R, each its own."""
+    counted = batch.counted
+    if snippets.rows is None or counted is None:
+        return counted if snippets.rows is None else snippets.rows.flatten()
+    return snippets.rows.flatten()[counted]
 
 
 def fuse(P: Tensor, on: bool) -> Tensor:
@@ -53,9 +176,16 @@ def fuse(P: Tensor, on: bool) -> Tensor:
     return P.mean(0, keepdim=True) if on else P
 
 
-def joined(x: Tensor) -> Tensor:
-    """The streams as one, for baselines that concatenate them: (M, B, T, D) -> (1, B, T, M D), stream after stream."""
-    return x.movedim(0, -2).flatten(-2).unsqueeze(0)
+def joined(x: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The streams as one, for baselines that concatenate them: M of (R + 1, D_m) -> one of (R + 1, sum of D_m)."""
+    return (torch.cat(tuple(x), -1),)
+
+
+def apart(x: Sequence[Tensor], rows: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Features as they stand on the grid, and its rows 0 .. B T - 1, for what tells copies of a snippet apart."""
+    index = F.pad(rows.flatten(), (0, 1), value=x[0].shape[0] - 1)
+    positions = torch.arange(rows.numel(), device=rows.device).view(rows.shape)
+    return tuple(x_m.index_select(0, index) for x_m in x), positions
 
 
 def dropout(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
@@ -79,24 +209,51 @@ def seeded(seed: int, name: str) -> Iterator[None]:
 
 
 class PerStream(nn.Module):
-    """One copy of a module per stream, each with its own weights: (M, B, T, D) -> (M, B, T, D')."""
+    """A temporal convolution per stream, each with its own weights; zero-padded to keep T, kernel 1 is per snippet."""
 
-    def __init__(self, build: Callable[[], nn.Module], streams: int, seed: int, name: str) -> None:
+    def __init__(
+        self, features: Sequence[int], width: int, kernel: int, seed: int, name: str, bias: bool = True
+    ) -> None:
         super().__init__()
+        self.width, self.kernel = width, kernel
         self.copies = nn.ModuleList()
-        for m in range(streams):
+        for m, D in enumerate(features):
             with seeded(seed, f"{name}.{m}"):
-                self.copies.append(build())
+                self.copies.append(nn.Conv1d(D, width, kernel, padding=kernel // 2, bias=bias))
+
+    def taps(self, m: int) -> tuple[Tensor, Tensor]:
+        """Weight (D, k, H) and bias (k, H) of stream m; the middle tap has the bias."""
+        layer: Any = self.copies[m]
+        bias = layer.weight.new_zeros(self.kernel, self.width)
+        if layer.bias is not None:
+            bias = F.pad(layer.bias.unsqueeze(0), (0, 0, self.kernel // 2, self.kernel // 2))
+        return layer.weight.permute(1, 2, 0), bias
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.stack([copy(x_m) for copy, x_m in zip(self.copies, x)])
+        """Rows (M, R, D) -> (M, R, H) with kernel 1, else the grid (M, B, T, D) -> (M, B, T, H)."""
+        if self.kernel > 1:
+            return torch.stack([copy(x_m.mT).mT for copy, x_m in zip(self.copies, x)])
+        weights, biases = zip(*map(self.taps, range(len(self.copies))))
+        return torch.baddbmm(torch.stack(biases), x, torch.stack(weights).squeeze(2))
 
 
-class Temporal(nn.Conv1d):
-    """Temporal convolution over (B, T, D) -> (B, T, D'), zero-padded to keep T; kernel 1: a layer per snippet (E.3)."""
+def encode(x: Sequence[Tensor], rows: Tensor, *encoders: PerStream) -> tuple[list[Tensor], Tensor | None]:
+    """Encoders of one kernel k that read the same features, as one product a stream.
 
-    def __init__(self, features: int, width: int, kernel: int = 1, bias: bool = True) -> None:
-        super().__init__(features, width, kernel, padding=kernel // 2, bias=bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.transpose(-1, -2)).transpose(-1, -2)
+    x: M of (R + 1, D_m) with a last row of 0, rows (B, T) -> for each encoder (M, R, H), and the row at each position.
+    A kernel beyond 1 sees neighbours in time, which differ between positions of a snippet: its taps are products with
+    the rows, shifted and summed on the grid. Then R = B T, and no rows are needed any more. Products are
+    computed in the precision of x.
+    """
+    k, sizes, R = encoders[0].kernel, [encoder.width for encoder in encoders], x[0].shape[0] - 1
+    if k > 1:
+        near = F.pad(rows, (k // 2, k // 2), value=R).unfold(1, k, 1)  # (B, T, k): rows under the taps
+        index = (near * k + torch.arange(k, device=rows.device)).flatten(0, 1)
+    outputs = []
+    for m, x_m in enumerate(x):
+        weights, biases = zip(*(encoder.taps(m) for encoder in encoders))
+        weight, bias = torch.cat(weights, -1).flatten(1), torch.cat(biases, -1).flatten()  # (D, k H), (k H,)
+        inputs = x_m if k > 1 else x_m[:-1]
+        y = torch.addmm(bias.to(x_m.dtype), inputs, weight.to(x_m.dtype)).to(weight.dtype)
+        outputs.append(y if k == 1 else _Spread.apply(y.view(-1, sum(sizes)), index))  # type: ignore[no-untyped-call]
+    return list(torch.split(torch.stack(outputs), sizes, -1)), rows if k == 1 else None

@@ -25,7 +25,7 @@ M, B, T, D, C, H, K = 2, 4, 48, 6, 5, 8, 3
 
 def case(name: str, seed: int = 0, **changes) -> Case:
     settings = CaseSettings(baseline=name, options=OPTIONS[name](), width=H, clusters=K, sinkhorn_steps=5)
-    return Case(replace(settings, **changes), Shape(M, D, C, H), seed)
+    return Case(replace(settings, **changes), Shape((D,) * M, C, H), seed)
 
 
 def batch(seed: int = 0, generator: int | None = 7) -> Batch:
@@ -34,19 +34,19 @@ def batch(seed: int = 0, generator: int | None = 7) -> Batch:
     labels[0, :2] = 1  # a video with two classes, and at least one pair that shares a class
     labels[1] = labels[0]
     dropped = None if generator is None else torch.Generator().manual_seed(generator)
-    return Batch(torch.randn(M, B, T, D, generator=rng).relu(), labels, generator=dropped)
+    return Batch.of(torch.randn(M, B, T, D, generator=rng).relu(), labels, generator=dropped)
 
 
 def run(name: str, steps: int = 1, **changes) -> tuple[Case, Step]:
     """``steps`` optimiser steps on random features, with dropout."""
     module = case(name, **changes)
-    optimizer, Q_R = torch.optim.Adam(module.parameters(), 1e-3), module.initial_q_r()
+    optimizer, carried = torch.optim.Adam(module.parameters(), 1e-3), module.initial()
     for number in range(steps):
         optimizer.zero_grad()
-        step = module.step(Q_R, batch(number, generator=number))
+        step = module.step(carried, batch(number, generator=number))
         step.loss.backward()
         optimizer.step()
-        Q_R = step.Q_R
+        carried = step.carried
     return module, step
 
 
@@ -61,11 +61,12 @@ def test_shapes_and_ranges(name: str) -> None:
     snippets = module.baseline(b)
     streams, width = module.baseline.streams, module.baseline.width
     assert snippets.attention.shape == (streams, B, T)
-    assert snippets.embedding.shape == (streams, B, T, width)
+    assert b.spread(snippets.embedding, snippets.rows).shape == (streams, B, T, width)
     assert snippets.cas.shape in ((streams, B, T, C), (1, B, T, C))
     assert bool(((snippets.attention >= 0) & (snippets.attention <= 1)).all())
     assert all(value.shape[:2] == (B, T) for value in snippets.extra.values())
-    loss, parts, Q_A = module.baseline.losses(snippets, b, True)
+    own = module.baseline.losses(snippets, b, True)
+    loss, parts, Q_A = own.loss, own.parts, own.Q_A
     assert loss.shape == ()
     assert all(part.shape == () for part in parts.values())
     assert Q_A.shape == (streams, B, T)
@@ -91,18 +92,17 @@ def test_one_step_of_case_is_finite_and_reaches_every_weight(name: str, co_label
 def test_plain_baseline_is_its_own_loss(name: str) -> None:
     """Without a head, a step of Case is the baseline's loss and nothing else."""
     module = case(name, clusters=0, cat=0, lambda_c=0, lambda_r=0)
-    step = module.step(module.initial_q_r(), batch())
+    step = module.step(module.initial(), batch())
     b = batch()
-    loss, parts, _ = module.baseline.losses(module.baseline(b), b, True)
-    assert torch.equal(step.loss, loss)
-    assert set(step.parts) == set(parts)
+    own = module.baseline.losses(module.baseline(b), b, True)
+    assert torch.equal(step.loss, own.loss)
+    assert set(step.parts) == set(own.parts)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_scores_give_an_inference_that_is_executed(name: str) -> None:
     module, step = run(name, 2)
-    x = batch(9).x
-    scores = {k: v.numpy() for k, v in module.scores(x, step.Q_R).items()}
+    scores = {k: v.numpy() for k, v in module.scores(batch(9), step.carried).items()}
     refined = 0.5 * scores["attention"].mean(1) + 0.5 * scores["clusters"].mean(1)
     inference = baselines.load(name).inference(scores, refined.astype(np.float64), OPTIONS[name]())
     assert inference.video.shape == (B, C)
@@ -127,7 +127,7 @@ def test_scores_give_an_inference_that_is_executed(name: str) -> None:
 def test_refined_attention_moves_what_is_localised(name: str) -> None:
     """CAT must be able to change detections: another refined attention than P^A gives another sequence."""
     module, step = run(name, 2)
-    scores = {k: v.numpy() for k, v in module.scores(batch(9).x, step.Q_R).items()}
+    scores = {k: v.numpy() for k, v in module.scores(batch(9), step.carried).items()}
     rule, P_A = baselines.load(name).inference, scores["attention"].mean(1, dtype=np.float64)
     plain, moved = rule(scores, P_A, OPTIONS[name]()), rule(scores, 0.5 * P_A + 0.5 * P_A[:, ::-1], OPTIONS[name]())
     assert any(not np.allclose(plain.groups[g].threshold_on, moved.groups[g].threshold_on) for g in plain.groups)
@@ -154,10 +154,10 @@ def test_start_weights_do_not_depend_on_the_clustering_head(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_dropout_is_drawn_from_the_batch_and_off_without_a_generator(name: str) -> None:
     module = case(name)
-    quiet = [module.step(module.initial_q_r(), batch(generator=None)).loss for _ in range(2)]
+    quiet = [module.step(module.initial(), batch(generator=None)).loss for _ in range(2)]
     assert torch.equal(*quiet)
     state = torch.get_rng_state()
-    noisy = module.step(module.initial_q_r(), batch()).loss
+    noisy = module.step(module.initial(), batch()).loss
     assert torch.equal(state, torch.get_rng_state())  # the global generator stays untouched
     assert torch.equal(noisy, quiet[0]) == (name in ("proposed", "asl", "untrimmed"))
 
@@ -170,7 +170,7 @@ def test_dropout_keeps_the_mean_and_the_share() -> None:
 
 def test_joined_puts_stream_after_stream() -> None:
     x = torch.randn(M, B, T, D)
-    torch.testing.assert_close(joined(x)[0], torch.cat([x[0], x[1]], -1))
+    torch.testing.assert_close(joined(tuple(x))[0], torch.cat([x[0], x[1]], -1))
 
 
 def test_min_max_is_the_released_scale() -> None:

@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import data
-from harness.data.sampling import gather, stratified, uniform
+from harness.compute.train import make_batch, on_device
+from harness.data.sampling import distinct, paired, stratified, uniform
 from harness.data.validation import draw_held_out
 from harness.settings import Source
 
@@ -49,17 +51,50 @@ def test_sampling_is_reproducible():
     assert np.array_equal(a, b)
 
 
-def test_gather_against_a_loop(tmp_path):
+@pytest.mark.parametrize("T", [30, 200])
+def test_a_batch_holds_each_snippet_once_and_shows_it_where_it_was_sampled(tmp_path, T):
     split = data.load(Source(scale="tiny"), tmp_path).train
     videos = np.array([5, 0, 79])
-    indices = stratified(split.lengths[videos], 30, np.random.default_rng(0))
-    picked = gather(split, videos, indices)
-    assert picked.shape == (2, 3, 30, 32)
-    assert picked.flags.c_contiguous
-    for m in range(2):
+    indices = stratified(split.lengths[videos], T, np.random.default_rng(0))
+    batch = make_batch(on_device(split, torch.device("cpu")), split, videos, indices)
+    assert len(batch.x) == 2
+    shown = {(video, index) for video, row in zip(videos, indices) for index in row}
+    for m, x in enumerate(batch.x):
+        assert x.shape == (len(shown) + 1, 32)
+        assert not x[-1].any()
         for b, video in enumerate(videos):
-            own = split.features[split.offsets[video] : split.offsets[video + 1], m]
-            assert np.array_equal(picked[m, b], own[indices[b]])
+            own = np.asarray(split.features)[split.offsets[video] : split.offsets[video + 1], m]
+            assert np.array_equal(x[batch.rows[b]], own[indices[b]])
+    assert batch.labels.numpy().tolist() == split.labels[videos].tolist()
+
+
+@given(LENGTHS, st.integers(1, 60), st.integers(0, 5))
+@settings(deadline=None)
+def test_distinct_snippets_and_rows_give_back_the_indices(lengths, T, seed):
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    split = data.Split(("",) * len(lengths), np.empty(0), offsets, np.empty(0), (), np.empty(0))
+    videos = np.arange(len(lengths))[::-1]
+    indices = stratified(split.lengths[videos], T, np.random.default_rng(seed))
+    snippets, rows = distinct(split, videos, indices)
+    assert np.array_equal(snippets[rows], offsets[videos][:, None] + indices)
+    assert len(snippets) == sum(len(set(row)) for row in indices.tolist())
+
+
+@given(st.integers(0, 50))
+@settings(deadline=None)
+def test_pairs_share_a_class_and_no_video_comes_twice(seed):
+    rng = np.random.default_rng(seed)
+    labels = (rng.random((30, 6)) < 0.2).astype(np.float32)
+    labels[:, 5] = 0  # a class without videos
+    labels[:2, 0] = 1
+    batches = paired(labels, 10, 3, rng)
+    for videos in (next(batches) for _ in range(5)):
+        pairs = videos[:6].reshape(3, 2)
+        assert (labels[pairs[:, 0]] * labels[pairs[:, 1]]).any(1).all()
+        assert (pairs[:, 0] != pairs[:, 1]).all()
+        assert len(videos) == 10
+        assert not set(videos[6:]) & set(videos[:6])
+        assert len(set(videos[6:])) == 4
 
 
 def test_subset_keeps_each_video_whole(tmp_path):

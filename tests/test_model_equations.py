@@ -267,8 +267,8 @@ def test_eq_20_22_24_average_streams():
 
 def test_eq_16_joins_the_losses():
     own = CaseSettings(width=H, clusters=K, lambda_c=0.7, lambda_r=0.2)
-    case = Case(own, Shape(M, 8, C, H), seed=0).double()
-    step = case.step(case.initial_q_r(), Batch(rand(0, M, B, 16, 8), torch.eye(C)[:B].double()))
+    case = Case(own, Shape((8,) * M, C, H), seed=0).double()
+    step = case.step(case.initial(), Batch.of(rand(0, M, B, 16, 8), torch.eye(C)[:B].double()))
     p = {name: float(value.detach()) for name, value in step.parts.items()}
     expected = p["video"] + own.options.lambda_a * p["attention"] + 0.7 * p["clusters"] + 0.2 * p["classes"]
     close(step.loss.detach(), expected)

@@ -83,23 +83,23 @@ def seen(state: State, b: Batch) -> dict[str, Tensor]:
         combined = calibrate(snippets.cas.softmax(-1), snippets.attention, h.omega).mean(0)
         selected = select(combined, combined.shape[-2] // h.topk)
         Q_A = foreground_labels(selected, b.labels, combined.shape[-2])
-        prior = log_prior(RANKS[s.rank](a[None]), state.Q_R.mean(0, keepdim=True), s.sigma)[0].exp()
+        prior = log_prior(RANKS[s.rank](a[None]), state.carried.Q_R.mean(0, keepdim=True), s.sigma)[0].exp()
         out = {
             "combined_cas": combined, "topk_indices": selected, "attention_mean_flat": a, "QA": Q_A,
-            "argsort_used_as_rank": (-a).argsort(), "prior_target_1_minus_prevQR": 1 - state.Q_R[0, :, 0],
+            "argsort_used_as_rank": (-a).argsort(), "prior_target_1_minus_prevQR": 1 - state.carried.Q_R[0, :, 0],
             "prior": prior / prior.sum(), "beta": class_marginal(Q_A.reshape(1, -1), 1, s.class_marginal)[0],
         }  # fmt: skip
         for m, name in enumerate(STREAMS):
             pooled = pool(snippets.cas[m], selected)
             out |= {
                 f"cas_{name}": snippets.cas[m], f"topk_mean_cas_{name}": pooled,
-                f"attention_{name}": snippets.attention[m], f"embedding_{name}": snippets.embedding[m].flatten(0, 1),
+                f"attention_{name}": snippets.attention[m], f"embedding_{name}": snippets.embedding[m],
                 f"loss_vid_{name}": video_loss(pooled[None], b.labels, h.label_norm, h.label_floor),
                 f"loss_att_{name}": generalised_bce(
                     snippets.attention[m, None], Q_A[None], h.gamma, h.per_video, h.guard
                 ),
                 f"proto_fgbg_{name}": prototypes(
-                    torch.stack([Q_A.flatten(), 1 - Q_A.flatten()], -1)[None], snippets.embedding[m].flatten(0, 1)[None]
+                    torch.stack([Q_A.flatten(), 1 - Q_A.flatten()], -1)[None], snippets.embedding[m][None]
                 )[0],
             }  # fmt: skip
     return out

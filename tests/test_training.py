@@ -113,7 +113,7 @@ def recorded(settings: Settings, root: Path, monkeypatch, seed: int = 0):
     update = train.update
 
     def spy(state, batch):
-        seen.append((batch.x, batch.labels, torch.tensor(batch.warm), batch.generator.get_state()))
+        seen.append((*batch.x, batch.rows, batch.labels, torch.tensor(batch.warm), batch.generator.get_state()))
         return update(state, batch)
 
     monkeypatch.setattr(train, "update", spy)

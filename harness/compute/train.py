@@ -3,21 +3,23 @@
 import math
 import resource
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from harness import data
 from harness.compute import score
-from harness.data.sampling import gather, stratified, uniform
+from harness.data.sampling import distinct, orders, paired, stratified, uniform
 from harness.settings import Settings, Training
 from harness.store import results
 from harness.store.jobs import Job, Progress
 from model.case import Case, Step
-from model.streams import Batch, Shape
+from model.streams import Batch, Carried, Shape
 
 EVALUATION_VIDEOS = 32  # videos per forward pass in testing
 
@@ -44,55 +46,76 @@ class Streams:
 
 @dataclass
 class State:
-    """What changes while training: the model, its optimiser and the carried Q^R."""
+    """What changes while training: the model, its optimiser and what is carried from step to step (Q^R)."""
 
     case: Case
     optimizer: torch.optim.Optimizer
-    Q_R: torch.Tensor
+    carried: Carried
     device: torch.device
 
 
 def start(settings: Settings, dataset: data.Dataset, streams: Streams, device: torch.device) -> State:
     """Model and optimiser before step 1 (Appendix E.3: Adam)."""
     train = dataset.train
-    shape = Shape(len(dataset.streams), train.features.shape[-1], train.labels.shape[1], settings.case.width)
+    widths = (train.features.shape[-1],) * len(dataset.streams)
+    shape = Shape(widths, train.labels.shape[1], settings.case.width)
     case = Case(settings.case, shape, streams.initial).to(device)
     training = settings.training
     betas, decay = (0.9, training.beta2), training.weight_decay
     optimizer = torch.optim.Adam(case.parameters(), training.lr, betas, weight_decay=decay, fused=True)
-    return State(case, optimizer, case.initial_q_r(), device)
-
-
-def orders(videos: int, batch: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Batches of video indices: epoch after epoch in a new order, the incomplete last batch dropped."""
-    size = min(batch, videos)
-    while True:
-        order = rng.permutation(videos)
-        yield from order[: videos // size * size].reshape(-1, size)
+    return State(case, optimizer, case.initial(), device)
 
 
 def steps(state: State, train: data.Split, training: Training, streams: Streams) -> Iterator[tuple[int, Step]]:
     """Yield (number, Step) after each optimiser step, 1 .. ``training.steps``."""
-    batches = orders(len(train.ids), training.batch, streams.order)
+    features = on_device(train, state.device)
+    if training.pairs:
+        batches = paired(train.labels, training.batch, training.pairs, streams.order)
+    else:
+        batches = orders(len(train.ids), training.batch, streams.order)
     for number, videos in zip(range(1, training.steps + 1), batches):
         indices = stratified(train.lengths[videos], training.snippets, streams.sampling)
-        batch = Batch(
-            torch.from_numpy(gather(train, videos, indices)).to(state.device),
-            torch.from_numpy(train.labels[videos]).to(state.device),
-            float(number <= training.warm_up),
-            streams.dropout,
-        )
+        warm = float(number <= training.warm_up)
+        batch = make_batch(features, train, videos, indices, warm=warm, generator=streams.dropout, pairs=training.pairs)
         yield number, update(state, batch)
+
+
+def on_device(split: data.Split, device: torch.device) -> tuple[torch.Tensor, ...]:
+    """Features of each stream (N, D): on a GPU once and for all, on a CPU as they lie in the memory map."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        features = torch.from_numpy(split.features)
+    return tuple(features[:, m].to(device) for m in range(features.shape[1]))
+
+
+def make_batch(
+    features: tuple[torch.Tensor, ...], split: data.Split, videos: np.ndarray, indices: np.ndarray, **more: Any
+) -> Batch:
+    """The snippets ``indices`` (B, T) of ``videos`` (B,), each once, gathered where the features are."""
+    snippets, rows = distinct(split, videos, indices)
+    device = features[0].device
+    chosen, numbers = torch.from_numpy(snippets).to(device), torch.from_numpy(videos).to(device)
+    labels = torch.from_numpy(split.labels[videos]).to(device)
+    x = tuple(gather(stream, chosen) for stream in features)
+    return Batch(x, torch.from_numpy(rows).to(device), labels, videos=numbers, **more)
+
+
+def gather(features: torch.Tensor, snippets: torch.Tensor) -> torch.Tensor:
+    """Features (N, D) of R snippets and a last row of 0, for what lies outside a video: (R + 1, D)."""
+    out = features.new_empty(len(snippets) + 1, features.shape[1])
+    torch.index_select(features, 0, snippets, out=out[:-1])
+    out[-1] = 0
+    return out
 
 
 def update(state: State, batch: Batch) -> Step:
     """One optimiser step (Eq. 16); gradients stay readable until the next."""
     state.case.project_()
-    step = state.case.step(state.Q_R, batch)
+    step = state.case.step(state.carried, batch)
     state.optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(step.loss)
     state.optimizer.step()
-    state.Q_R = step.Q_R
+    state.carried = step.carried
     return step
 
 
@@ -100,15 +123,15 @@ def update(state: State, batch: Batch) -> Step:
 def test_scores(state: State, split: data.Split, training: Training) -> dict[str, np.ndarray]:
     """Snippet scores of every video of ``split``, sampled uniformly to T, video axis first, and Q^R (M, K, 2)."""
     state.case.eval()
+    features = on_device(split, state.device)
     parts: list[dict[str, torch.Tensor]] = []
     for start_ in range(0, len(split.ids), EVALUATION_VIDEOS):
         videos = np.arange(start_, min(start_ + EVALUATION_VIDEOS, len(split.ids)))
-        x = torch.from_numpy(gather(split, videos, uniform(split.lengths[videos], training.snippets)))
-        parts.append({k: v.cpu() for k, v in state.case.scores(x.to(state.device), state.Q_R).items()})
-        if not training.keep_embeddings:
-            parts[-1].pop("embedding")
+        batch = make_batch(features, split, videos, uniform(split.lengths[videos], training.snippets))
+        found = state.case.scores(batch, state.carried, training.keep_embeddings)
+        parts.append({name: value.cpu() for name, value in found.items()})
     state.case.train()
-    return {k: torch.cat([p[k] for p in parts]).numpy() for k in parts[0]} | {"Q_R": state.Q_R.cpu().numpy()}
+    return {k: torch.cat([p[k] for p in parts]).numpy() for k in parts[0]} | {"Q_R": state.carried.Q_R.cpu().numpy()}
 
 
 @dataclass
@@ -177,8 +200,9 @@ def fit(job: Job, progress: Callable[[Progress], None]) -> None:
 
 
 def checkpoint_writer(state: State) -> Callable[[Path], None]:
-    """Writes weights and Q^R; read them with ``torch.load(path, weights_only=True)``."""
-    content = {"weights": state.case.state_dict(), "Q_R": state.Q_R}
+    """Writes weights and all that is carried; read them with ``torch.load(path, weights_only=True)``."""
+    carried = {"Q_R": state.carried.Q_R, "memory": dict(state.carried.memory)}
+    content = {"weights": state.case.state_dict(), **carried}
     return lambda path: torch.save(content, path)
 
 

@@ -1,4 +1,6 @@
-"""T snippets of each video, as the released code picks them (reference notes, row 25), and their features."""
+"""Which videos make a batch, and T snippets of each, as the released code picks them (reference notes, row 25)."""
+
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -22,8 +24,33 @@ def stratified(lengths: np.ndarray, T: int, rng: np.random.Generator) -> np.ndar
     return np.where(n == T, np.arange(T), drawn)
 
 
-def gather(split: Split, videos: np.ndarray, indices: np.ndarray) -> np.ndarray:
-    """Features of the snippets ``indices`` (B, T) of ``videos`` (B,): (M, B, T, D) float32, contiguous."""
-    rows = split.offsets[videos][:, None] + indices  # (B, T)
-    picked = np.asarray(split.features)[rows]  # (B, T, M, D)
-    return np.ascontiguousarray(np.moveaxis(picked, 2, 0))
+def distinct(split: Split, videos: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each snippet of a batch once: where it stands in the split (R,), and which of them each position shows (B, T).
+
+    ``indices`` (B, T) are the snippets sampled of ``videos`` (B,); short videos repeat theirs.
+    """
+    snippets, rows = np.unique(split.offsets[videos][:, None] + indices, return_inverse=True)
+    return snippets, rows.reshape(indices.shape)
+
+
+def orders(videos: int, batch: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Batches of video indices: epoch after epoch in a new order, the incomplete last batch dropped."""
+    size = min(batch, videos)
+    while True:
+        order = rng.permutation(videos)
+        yield from order[: videos // size * size].reshape(-1, size)
+
+
+def paired(labels: np.ndarray, batch: int, pairs: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Batches that begin with ``pairs`` pairs of videos that share a class, drawn anew each time; labels (V, C).
+
+    As many classes as there are pairs are drawn, two videos of each, and the rest of the batch from all other videos.
+    """
+    shared = np.flatnonzero(labels.sum(0) >= 2)
+    size = max(min(batch, len(labels)), 2 * pairs)
+    while True:
+        classes = rng.choice(shared, pairs, replace=len(shared) < pairs)
+        drawn = [rng.choice(np.flatnonzero(labels[:, c]), 2, replace=False) for c in classes]
+        leading = np.concatenate(drawn)
+        others = np.setdiff1d(np.arange(len(labels)), leading)
+        yield np.concatenate([leading, rng.choice(others, min(size - 2 * pairs, len(others)), replace=False)])

@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from model.inference import Group, Inference
 from model.mil import foreground_labels, highest, restated, select, video_loss
 from model.settings import AcmnetOptions
-from model.streams import Batch, PerStream, Shape, Snippets, Temporal, dropout, joined
+from model.streams import Batch, Losses, PerStream, Shape, Snippets, apart, dropout, encode, joined
 
 
 class Baseline(nn.Module):
@@ -37,28 +37,30 @@ class Baseline(nn.Module):
     def __init__(self, options: AcmnetOptions, shape: Shape, seed: int) -> None:
         super().__init__()
         self.options = options
-        features = shape.streams * shape.features
+        features = sum(shape.features)
         self.width = options.channels or features
-
-        def layer(inputs: int, outputs: int, kernel: int, name: str) -> PerStream:
-            return PerStream(lambda: Temporal(inputs, outputs, kernel), 1, seed, name)
-
-        self.encoder = layer(features, self.width, 3, "encoder")
-        self.attention = layer(self.width, 3, 1, "attention")
-        self.classifier = layer(self.width, shape.classes + 1, 1, "classifier")
+        self.encoder = PerStream((features,), self.width, 3, seed, "encoder")
+        self.attention = PerStream((self.width,), 3, 1, seed, "attention")
+        self.classifier = PerStream((self.width,), shape.classes + 1, 1, seed, "classifier")
 
     def forward(self, batch: Batch) -> Snippets:
         o = self.options
-        e = self.encoder(dropout(joined(batch.x), o.early_dropout, batch.generator)).relu()  # (1, B, T, H)
+        x, rows = joined(batch.x), batch.rows
+        if o.early_dropout:  # each position has a mask of its own
+            x, rows = apart(x, rows)
+            x = (torch.cat([dropout(x[0][:-1], o.early_dropout, batch.generator), x[0][-1:]]),)
+        (e,), _ = encode(x, rows, self.encoder)
+        e = e.relu()  # (1, B T, H)
         attended = dropout(e, o.early_dropout, batch.generator)
-        A = self.attention(attended).softmax(-1)  # (1, B, T, 3): instance, context, background
+        A = batch.grid(self.attention(attended).softmax(-1))  # (1, B, T, 3): instance, context, background
         kept = e * dropout(torch.ones_like(e[..., :1]), o.dropout, batch.generator)
-        cas = self.classifier(dropout(kept, o.dropout, batch.generator))  # (1, B, T, C + 1)
-        return Snippets(cas[..., :-1], A[..., 0], e, {"background": cas[0, ..., -1], "branches": A[0]})
+        cas = batch.grid(self.classifier(dropout(kept, o.dropout, batch.generator)))  # (1, B, T, C + 1)
+        return Snippets(cas[..., :-1], A[..., 0], e, None, {"background": cas[0, ..., -1], "branches": A[0]})
 
-    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """Three classifications and three regularisers."""
-        o, e, y, T = self.options, snippets.embedding[0], batch.labels, snippets.cas.shape[-2]
+        o, y, T = self.options, batch.labels, snippets.cas.shape[-2]
+        e = batch.grid(snippets.embedding)[0]  # (B, T, H)
         A = snippets.extra["branches"]  # (B, T, 3)
         cas = torch.cat([snippets.cas[0], snippets.extra["background"].unsqueeze(-1)], -1)  # (B, T, C + 1)
         k = [max(1, T // r) for r in (o.r_instance, o.r_context, o.r_background)]
@@ -76,7 +78,7 @@ class Baseline(nn.Module):
         parts = {"instance": instance, "context": context, "background": background}
         parts |= {"guide": guide, "features": features, "sparsity": sparsity}
         Q_A = foreground_labels(select(branches[0].detach()[None, ..., :-1], k[0]), y, T)
-        return loss, parts, Q_A
+        return Losses(loss, parts, Q_A)
 
 
 def _length(e: Tensor, attention: Tensor, k: int) -> Tensor:

@@ -10,11 +10,11 @@ baseline. ``omega_test`` stays 1/3 with and without CASE, so that a row with CAS
 released CASE's mean of five terms is ``omega_test`` = 1/5.
 """
 
-from torch import Tensor, nn
+from torch import nn
 
 from model.baselines.proposed import inference, selection_losses
 from model.settings import AslOptions
-from model.streams import Batch, PerStream, Shape, Snippets, Temporal, joined
+from model.streams import Batch, Losses, PerStream, Shape, Snippets, encode, joined
 
 __all__ = ["Baseline", "inference"]
 
@@ -26,20 +26,19 @@ class Baseline(nn.Module):
         super().__init__()
         self.options, self.streams, self.width = options, shape.streams, shape.width
 
-        def layers(streams: int, features: int, width: int, kernel: int, name: str) -> PerStream:
-            return PerStream(lambda: Temporal(features, width, kernel), streams, seed, name)
-
-        M, k = shape.streams, options.kernel
-        self.video_encoder = layers(1, M * shape.features, shape.width, k, "video_encoder")
-        self.action_classifier = layers(1, shape.width, shape.classes, 1, "action_classifier")
-        self.attention_encoder = layers(M, shape.features, shape.width, k, "attention_encoder")
-        self.attention_layer = layers(M, shape.width, 1, 1, "attention_layer")
+        hidden, k = (shape.width,) * shape.streams, options.kernel
+        self.video_encoder = PerStream((sum(shape.features),), shape.width, k, seed, "video_encoder")
+        self.action_classifier = PerStream(hidden[:1], shape.classes, 1, seed, "action_classifier")
+        self.attention_encoder = PerStream(shape.features, shape.width, k, seed, "attention_encoder")
+        self.attention_layer = PerStream(hidden, 1, 1, seed, "attention_layer")
 
     def forward(self, batch: Batch) -> Snippets:
-        cas = self.action_classifier(self.video_encoder(joined(batch.x)).relu())  # (1, B, T, C)
-        Z = self.attention_encoder(batch.x).relu()  # (M, B, T, H)
-        return Snippets(cas, self.attention_layer(Z).squeeze(-1).sigmoid(), Z)
+        (video,), rows = encode(joined(batch.x), batch.rows, self.video_encoder)  # (1, R, H)
+        (Z,), rows = encode(batch.x, batch.rows, self.attention_encoder)  # (M, R, H)
+        Z = Z.relu()
+        cas = batch.spread(self.action_classifier(video.relu()), rows)  # (1, B, T, C)
+        return Snippets(cas, batch.spread(self.attention_layer(Z), rows).squeeze(-1).sigmoid(), Z, rows)
 
-    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """L_V + lambda_A L_A: released sum of two attention losses, hence lambda_A = 2 under our mean over streams."""
         return selection_losses(self.options, snippets, batch, co_label)

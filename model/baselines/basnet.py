@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from model.inference import Group, Inference
 from model.mil import foreground_labels, generalised_bce, highest, min_max, restated, select
 from model.settings import BasnetOptions
-from model.streams import Batch, PerStream, Shape, Snippets, Temporal, dropout, joined
+from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, encode, joined
 
 
 class Baseline(nn.Module):
@@ -36,36 +36,35 @@ class Baseline(nn.Module):
     def __init__(self, options: BasnetOptions, shape: Shape, seed: int) -> None:
         super().__init__()
         self.options, self.width = options, shape.width
-        features = shape.streams * shape.features
+        features = sum(shape.features)
         hidden = options.channels or features
-
-        def layer(inputs: int, outputs: int, kernel: int, name: str, bias: bool = True) -> PerStream:
-            return PerStream(lambda: Temporal(inputs, outputs, kernel, bias), 1, seed, name)
-
-        self.filter1 = layer(features, shape.width, 1, "filter1")
-        self.filter2 = layer(shape.width, 1, 1, "filter2")
-        self.cas1 = layer(features, hidden, 3, "cas1")
-        self.cas2 = layer(hidden, hidden, 3, "cas2")
-        self.cas3 = layer(hidden, shape.classes + 1, 1, "cas3", bias=False)
+        self.filter1 = PerStream((features,), shape.width, 1, seed, "filter1")
+        self.filter2 = PerStream((shape.width,), 1, 1, seed, "filter2")
+        self.cas1 = PerStream((features,), hidden, 3, seed, "cas1")
+        self.cas2 = PerStream((hidden,), hidden, 3, seed, "cas2")
+        self.cas3 = PerStream((hidden,), shape.classes + 1, 1, seed, "cas3", bias=False)
 
     def forward(self, batch: Batch) -> Snippets:
-        x = joined(batch.x)  # (1, B, T, M D)
-        Z = F.leaky_relu(self.filter1(x))
-        w = self.filter2(Z).sigmoid()  # (1, B, T, 1)
-        cas = self.sequence(w * x, batch.generator)  # (1, B, T, C + 1)
-        return Snippets(cas[..., :-1], w.squeeze(-1), Z, {"background": cas[0, ..., -1]})
+        (Z,), rows = encode(joined(batch.x), batch.rows, self.filter1)
+        Z = F.leaky_relu(Z)  # (1, R, H)
+        w = self.filter2(Z).sigmoid()  # (1, R, 1)
+        cas = self.sequence(batch, F.pad(w[0], (0, 0, 0, 1)))  # (1, B, T, C + 1)
+        return Snippets(cas[..., :-1], batch.spread(w, rows).squeeze(-1), Z, rows, {"background": cas[0, ..., -1]})
 
-    def sequence(self, x: Tensor, generator: torch.Generator | None) -> Tensor:
-        """g: T-CAS logits (1, B, T, C + 1), background last."""
-        hidden = F.leaky_relu(self.cas2(F.leaky_relu(self.cas1(x))))
-        return self.cas3(dropout(hidden, self.options.dropout, generator))
+    def sequence(self, batch: Batch, w: Tensor | float = 1.0) -> Tensor:
+        """g of the features times w (R + 1, 1): T-CAS logits (1, B, T, C + 1), background last."""
+        (x,) = joined(batch.x)
+        (hidden,), _ = encode((w * x,), batch.rows, self.cas1)  # (1, B T, H)
+        hidden = F.leaky_relu(self.cas2(batch.grid(F.leaky_relu(hidden))))  # (1, B, T, H)
+        hidden = dropout(hidden, self.options.dropout, batch.generator)
+        return batch.grid(self.cas3(hidden.flatten(1, 2)))
 
-    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """Base, suppression and sparsity losses; the base branch is computed here, testing never needs it."""
         o, w, y = self.options, snippets.attention, batch.labels
         k = w.shape[-1] // o.topk
         suppressed = torch.cat([snippets.cas, snippets.extra["background"][None, ..., None]], -1)
-        base = self.sequence(joined(batch.x), batch.generator)
+        base = self.sequence(batch)
         parts = {
             "base": F.binary_cross_entropy(highest(base, k).softmax(-1)[0], _target(y, 1)),
             "suppressed": F.binary_cross_entropy(highest(suppressed, k).softmax(-1)[0], _target(y, 0)),
@@ -77,7 +76,7 @@ class Baseline(nn.Module):
         if o.lambda_a:
             parts["attention"] = generalised_bce(w, Q_A, o.gamma, per_video=False, guard=0.0)
             loss = loss + o.lambda_a * parts["attention"]
-        return loss, parts, Q_A
+        return Losses(loss, parts, Q_A)
 
 
 def _target(labels: Tensor, background: float) -> Tensor:

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from model.inference import Group, Inference
 from model.mil import foreground_labels, highest, min_max, select
 from model.settings import ColaOptions
-from model.streams import Batch, PerStream, Shape, Snippets, Temporal, dropout, joined
+from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, encode, joined
 
 
 class Baseline(nn.Module):
@@ -35,21 +35,25 @@ class Baseline(nn.Module):
     def __init__(self, options: ColaOptions, shape: Shape, seed: int) -> None:
         super().__init__()
         self.options = options
-        features = shape.streams * shape.features
+        features = sum(shape.features)
         self.width = options.channels or features
-        self.encoder = PerStream(lambda: Temporal(features, self.width, 3), 1, seed, "encoder")
-        self.classifier = PerStream(lambda: Temporal(self.width, shape.classes, bias=False), 1, seed, "classifier")
+        self.encoder = PerStream((features,), self.width, 3, seed, "encoder")
+        self.classifier = PerStream((self.width,), shape.classes, 1, seed, "classifier", bias=False)
 
     def forward(self, batch: Batch) -> Snippets:
-        Z = self.encoder(joined(batch.x)).relu()  # (1, B, T, H)
-        cas = self.classifier(dropout(Z, self.options.dropout, batch.generator)).relu()
+        (Z,), _ = encode(joined(batch.x), batch.rows, self.encoder)
+        Z = Z.relu()  # (1, B T, H)
+        cas = batch.grid(self.classifier(dropout(Z, self.options.dropout, batch.generator)).relu())
         return Snippets(cas, min_max(cas.sum(-1), -1).clamp(0, 1), Z)
 
-    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """Classification and snippet contrast."""
         o, cas, T = self.options, snippets.cas, snippets.cas.shape[-2]
         easy, hard = max(1, T // o.r_easy), max(1, T // o.r_hard)
-        Z, actionness = snippets.embedding[0], cas.detach().sum(-1)[0]  # (B, T, H), (B, T)
+        Z, actionness = (
+            batch.grid(snippets.embedding)[0],
+            cas.detach().sum(-1)[0],
+        )  # (B, T, H), (B, T)
         keep = dropout(torch.ones_like(actionness), o.mask, batch.generator)
         easy_act = _taken(Z, keep * actionness, easy)
         easy_bkg = _taken(Z, keep * (actionness.amax(-1, keepdim=True) - actionness), easy)
@@ -62,7 +66,7 @@ class Baseline(nn.Module):
             + contrast(hard_bkg, easy_bkg, easy_act, o.temperature),
         }
         Q_A = foreground_labels(select(cas.detach(), easy), batch.labels, T)
-        return parts["video"] + o.weight * parts["contrast"], parts, Q_A
+        return Losses(parts["video"] + o.weight * parts["contrast"], parts, Q_A)
 
 
 def _taken(Z: Tensor, scores: Tensor, k: int) -> Tensor:

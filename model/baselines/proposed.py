@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from model.inference import Group, Inference
 from model.mil import calibrate, foreground_labels, generalised_bce, pool, select, video_loss
 from model.settings import ProposedOptions
-from model.streams import Batch, PerStream, Shape, Snippets, Temporal, fuse
+from model.streams import Batch, Losses, PerStream, Shape, Snippets, encode, fuse
 
 
 class Baseline(nn.Module):
@@ -19,33 +19,31 @@ class Baseline(nn.Module):
         super().__init__()
         self.options, self.streams, self.width = options, shape.streams, shape.width
 
-        def per_stream(features: int, width: int, kernel: int, name: str) -> PerStream:
-            return PerStream(lambda: Temporal(features, width, kernel), shape.streams, seed, name)
-
-        self.video_encoder = per_stream(shape.features, shape.width, options.kernel, "video_encoder")
-        self.action_classifier = per_stream(shape.width, shape.classes, 1, "action_classifier")
-        self.attention_encoder = per_stream(shape.features, shape.width, options.kernel, "attention_encoder")
-        self.attention_layer = per_stream(shape.width, 1, 1, "attention_layer")
+        hidden = (shape.width,) * shape.streams
+        self.video_encoder = PerStream(shape.features, shape.width, options.kernel, seed, "video_encoder")
+        self.action_classifier = PerStream(hidden, shape.classes, 1, seed, "action_classifier")
+        self.attention_encoder = PerStream(shape.features, shape.width, options.kernel, seed, "attention_encoder")
+        self.attention_layer = PerStream(hidden, 1, 1, seed, "attention_layer")
 
     def forward(self, batch: Batch) -> Snippets:
-        cas = self.action_classifier(self.video_encoder(batch.x).relu())  # (M, B, T, C)
-        Z = self.attention_encoder(batch.x).relu()  # (M, B, T, H)
-        return Snippets(cas, self.attention_layer(Z).squeeze(-1).sigmoid(), Z)
+        (video, Z), rows = encode(batch.x, batch.rows, self.video_encoder, self.attention_encoder)  # (M, R, H) each
+        Z = Z.relu()
+        cas = batch.spread(self.action_classifier(video.relu()), rows)  # (M, B, T, C)
+        attention = batch.spread(self.attention_layer(Z), rows).squeeze(-1).sigmoid()  # (M, B, T)
+        return Snippets(cas, attention, Z, rows)
 
-    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         return selection_losses(self.options, snippets, batch, co_label)
 
 
-def selection_losses(
-    options: ProposedOptions, snippets: Snippets, batch: Batch, co_label: bool
-) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+def selection_losses(options: ProposedOptions, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
     """Eq. 1, 2, 18, 19, 24: L_V + lambda_A L_A, its terms, and Q^A."""
     o, (streams, _, T) = options, snippets.attention.shape
     selected = training_selection(snippets, batch, co_label, o.omega, o.topk)  # (M|1, B, k, C)
     Q_A = foreground_labels(selected, batch.labels, T).expand(streams, -1, -1)
     L_V = video_loss(pool(snippets.cas, selected), batch.labels, o.label_norm, o.label_floor)
     L_A = generalised_bce(snippets.attention, Q_A, o.gamma, o.per_video, o.guard)
-    return L_V + o.lambda_a * L_A, {"video": L_V, "attention": L_A}, Q_A
+    return Losses(L_V + o.lambda_a * L_A, {"video": L_V, "attention": L_A}, Q_A)
 
 
 @torch.no_grad()

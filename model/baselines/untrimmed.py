@@ -17,12 +17,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from model.inference import Group, Inference
 from model.mil import foreground_labels, min_max, select
 from model.settings import UntrimmedOptions
-from model.streams import Batch, PerStream, Shape, Snippets, Temporal, fuse
+from model.streams import Batch, Losses, PerStream, Shape, Snippets, encode, fuse
 
 
 class Baseline(nn.Module):
@@ -32,27 +32,28 @@ class Baseline(nn.Module):
         super().__init__()
         self.options, self.streams, self.width = options, shape.streams, shape.width
 
-        def per_stream(features: int, width: int, kernel: int, name: str) -> PerStream:
-            return PerStream(lambda: Temporal(features, width, kernel), shape.streams, seed, name)
-
-        self.encoder = per_stream(shape.features, shape.width, options.kernel, "encoder")
-        self.classifier = per_stream(shape.width, shape.classes, 1, "classifier")
-        self.selection = per_stream(shape.width, 1, 1, "selection")
+        hidden = (shape.width,) * shape.streams
+        self.encoder = PerStream(shape.features, shape.width, options.kernel, seed, "encoder")
+        self.classifier = PerStream(hidden, shape.classes, 1, seed, "classifier")
+        self.selection = PerStream(hidden, 1, 1, seed, "selection")
 
     def forward(self, batch: Batch) -> Snippets:
-        Z = self.encoder(batch.x).relu()  # (M, B, T, H)
-        logits = self.selection(Z).squeeze(-1)  # (M, B, T)
+        (Z,), rows = encode(batch.x, batch.rows, self.encoder)
+        Z = Z.relu()  # (M, R, H)
+        logits = batch.spread(self.selection(Z), rows).squeeze(-1)  # (M, B, T)
         P_A = min_max(logits - logits.amin(-1, keepdim=True), -1)
-        return Snippets(self.classifier(Z), P_A, Z, {"selection": logits.movedim(0, -1)})
+        cas = batch.spread(self.classifier(Z), rows)  # (M, B, T, C)
+        return Snippets(cas, P_A, Z, rows, {"selection": logits.movedim(0, -1)})
 
-    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """Cross-entropy of the softly selected class scores."""
         P_V, T = snippets.cas.softmax(-1), snippets.cas.shape[-2]
         w = snippets.extra["selection"].movedim(-1, 0).softmax(-1).unsqueeze(-1)  # (M, B, T, 1)
         Y = batch.labels / batch.labels.sum(-1, keepdim=True).clamp_min(1)
         loss = -(Y * (w * P_V).sum(-2).clamp_min(torch.finfo(P_V.dtype).tiny).log()).sum(-1).mean()
         chosen = select(fuse((w * P_V).detach(), co_label), T // self.options.topk)
-        return loss, {"video": loss}, foreground_labels(chosen, batch.labels, T).expand_as(snippets.attention)
+        Q_A = foreground_labels(chosen, batch.labels, T).expand_as(snippets.attention)
+        return Losses(loss, {"video": loss}, Q_A)
 
 
 def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: UntrimmedOptions) -> Inference:

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from model.inference import Group, Inference
 from model.mil import calibrate, foreground_labels, min_max, pool, select, video_loss
 from model.settings import WtalcOptions
-from model.streams import Batch, PerStream, Shape, Snippets, Temporal, dropout, joined
+from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, encode, joined
 
 
 class Baseline(nn.Module):
@@ -35,26 +35,27 @@ class Baseline(nn.Module):
     def __init__(self, options: WtalcOptions, shape: Shape, seed: int) -> None:
         super().__init__()
         self.options = options
-        features = shape.streams * shape.features
+        features = sum(shape.features)
         self.width = options.channels or features
-        self.encoder = PerStream(lambda: Temporal(features, self.width), 1, seed, "encoder")
-        self.classifier = PerStream(lambda: Temporal(self.width, shape.classes), 1, seed, "classifier")
+        self.encoder = PerStream((features,), self.width, 1, seed, "encoder")
+        self.classifier = PerStream((self.width,), shape.classes, 1, seed, "classifier")
 
     def forward(self, batch: Batch) -> Snippets:
-        Z = self.encoder(joined(batch.x)).relu()  # (1, B, T, H)
-        cas = self.classifier(dropout(Z, self.options.dropout, batch.generator))
+        (Z,), rows = encode(joined(batch.x), batch.rows, self.encoder)
+        Z = batch.spread(Z.relu(), rows).flatten(1, 2)  # (1, B T, H): dropout and co-activity see the grid
+        cas = batch.grid(self.classifier(dropout(Z, self.options.dropout, batch.generator)))
         return Snippets(cas, min_max(cas.logsumexp(-1), -1).clamp(0, 1), Z)
 
-    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """lambda MIL + (1 - lambda) CASL."""
         o, T = self.options, snippets.cas.shape[-2]
         selected = select(snippets.cas.detach(), -(-T // o.s))
         parts = {
             "video": video_loss(pool(snippets.cas, selected), batch.labels, 1.0, 0.0),
-            "co_activity": co_activity(snippets.embedding[0], snippets.cas[0], batch.labels, o.delta),
+            "co_activity": co_activity(batch.grid(snippets.embedding)[0], snippets.cas[0], batch.labels, o.delta),
         }
         loss = o.share * parts["video"] + (1 - o.share) * parts["co_activity"]
-        return loss, parts, foreground_labels(selected, batch.labels, T)
+        return Losses(loss, parts, foreground_labels(selected, batch.labels, T))
 
 
 def co_activity(Z: Tensor, cas: Tensor, labels: Tensor, delta: float) -> Tensor:

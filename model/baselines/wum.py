@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from model.inference import Group, Inference
 from model.mil import highest, min_max, restated
 from model.settings import WumOptions
-from model.streams import Batch, PerStream, Shape, Snippets, Temporal, dropout, joined
+from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, encode, joined
 
 
 class Baseline(nn.Module):
@@ -35,19 +35,21 @@ class Baseline(nn.Module):
     def __init__(self, options: WumOptions, shape: Shape, seed: int) -> None:
         super().__init__()
         self.options = options
-        features = shape.streams * shape.features
+        features = sum(shape.features)
         self.width = options.channels or features
-        self.encoder = PerStream(lambda: Temporal(features, self.width, 3), 1, seed, "encoder")
-        self.classifier = PerStream(lambda: Temporal(self.width, shape.classes, 1, bias=False), 1, seed, "classifier")
+        self.encoder = PerStream((features,), self.width, 3, seed, "encoder")
+        self.classifier = PerStream((self.width,), shape.classes, 1, seed, "classifier", bias=False)
 
     def forward(self, batch: Batch) -> Snippets:
-        e = self.encoder(joined(batch.x)).relu()  # (1, B, T, H)
-        cas = self.classifier(dropout(e, self.options.dropout, batch.generator))
-        return Snippets(cas, attention(e.norm(dim=-1), self.options, margin(self.options, self.width)), e)
+        (e,), _ = encode(joined(batch.x), batch.rows, self.encoder)
+        e = e.relu()  # (1, B T, H)
+        cas = batch.grid(self.classifier(dropout(e, self.options.dropout, batch.generator)))
+        m = batch.grid(e).norm(dim=-1)  # (1, B, T)
+        return Snippets(cas, attention(m, self.options, margin(self.options, self.width)), e)
 
-    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+    def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """Classification, uncertainty and background-entropy losses."""
-        o, e, y = self.options, snippets.embedding, batch.labels
+        o, e, y = self.options, batch.grid(snippets.embedding), batch.labels
         m = e.detach().norm(dim=-1)  # (1, B, T)
         T, C = m.shape[-1], y.shape[-1]
         keep = dropout(torch.ones_like(m), o.dropout, batch.generator)
@@ -64,7 +66,8 @@ class Baseline(nn.Module):
         }
         alpha = o.alpha * restated(o.for_channels, self.width)
         loss = parts["video"] + alpha * parts["uncertainty"] + o.beta * parts["background"]
-        return loss, parts, torch.zeros_like(m).scatter_(-1, m.topk(max(1, T // o.r_act)).indices, 1.0)
+        Q_A = torch.zeros_like(m).scatter_(-1, m.topk(max(1, T // o.r_act)).indices, 1.0)
+        return Losses(loss, parts, Q_A)
 
 
 def _taken(values: Tensor, indices: Tensor) -> Tensor:

@@ -63,6 +63,11 @@ class Seen:
     calls: Calls
     state: State
 
+    @property
+    def embedding(self) -> Tensor:
+        """Z of the first stream on the grid, (B, T, H)."""
+        return self.batch.spread(self.snippets.embedding, self.snippets.rows)[0]
+
     def results(self, name: str) -> list[Any]:
         """What the calls of a watched function returned."""
         return [result for _, result in self.calls[name]]

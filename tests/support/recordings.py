@@ -86,7 +86,7 @@ def opened(
     dataset, device = Dataset("recorded", ("",) * h["C"], streams, split, split, ""), torch.device("cpu")
     state = start(settings, dataset, Streams.of(0, device), device)
     state.case.to(precision(h))
-    state.Q_R = state.case.initial_q_r()
+    state.carried = state.case.initial()
     own = weights(state)
     left = {f"init/{name}" for name in own} ^ {key for key in z if key.startswith("init/")}
     assert not left, f"only here or only recorded: {sorted(left)}"
@@ -100,7 +100,7 @@ def batch(z: Mapping, dtype: torch.dtype, step: int) -> Batch:
     """Recorded batch of a step, without dropout; features (NB, B, T, 2D), RGB first, go around."""
     index = (step - 1) % len(z["features"])
     x = torch.as_tensor(z["features"][index]).to(dtype)
-    return Batch(torch.stack(x.chunk(2, -1)), torch.as_tensor(z["labels"][index]).to(dtype))
+    return Batch.of(torch.stack(x.chunk(2, -1)), torch.as_tensor(z["labels"][index]).to(dtype))
 
 
 # Inference

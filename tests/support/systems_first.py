@@ -66,7 +66,7 @@ def seen_wum(s: Seen) -> dict[str, Tensor]:
         s.results("mil.pool"),
         s.calls["_taken"],
     )
-    e, labels = s.snippets.embedding[0], s.batch.labels
+    e, labels = s.embedding, s.batch.labels
     Q_A = torch.zeros(s.snippets.attention.shape, dtype=labels.dtype).scatter_(-1, act, 1.0)
     assert torch.equal(s.step.pseudo.Q_A, Q_A)  # CASE's labels are what is compared
     return {

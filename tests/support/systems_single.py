@@ -30,7 +30,7 @@ def acmnet(h: Hyper) -> AcmnetOptions:
 
 def seen_cola(s: Seen) -> dict[str, Tensor]:
     mined = dict(zip(("easy_act", "easy_bkg", "hard_act", "hard_bkg"), s.calls["_taken"]))
-    out = {"embedding": s.snippets.embedding[0], "cas": s.snippets.cas[0], "actionness": s.snippets.cas[0].sum(-1)}
+    out = {"embedding": s.embedding, "cas": s.snippets.cas[0], "actionness": s.snippets.cas[0].sum(-1)}
     out |= {"score": s.results("mil.pool")[0][0].softmax(-1)}
     for name, ((_, scores, k), _) in mined.items():
         out[f"value_{name}"], out[f"idx_{name}"] = scores.topk(k)
@@ -43,7 +43,7 @@ def seen_cola(s: Seen) -> dict[str, Tensor]:
 def seen_acmnet(s: Seen) -> dict[str, Tensor]:
     A = s.snippets.extra["branches"]
     cas = torch.cat([s.snippets.cas[0], s.snippets.extra["background"].unsqueeze(-1)], -1)
-    out = {"embedding": s.snippets.embedding[0], "attention": A, "cas": cas}
+    out = {"embedding": s.embedding, "attention": A, "cas": cas}
     out["cas_instance_softmax"] = (cas * A[..., :1]).softmax(-1)
     for name, score, ((_, a, k), length) in zip(
         ("instance", "context", "background"), s.results("highest"), s.calls["_length"]
