@@ -117,15 +117,15 @@ def dry(studies: Sequence["Study"], arguments: argparse.Namespace) -> int:
     from harness.execute.board import duration
     from harness.execute.executors import describe
     from harness.execute.slots import find_slots
-    from harness.store.plan import GUESS, plan, seconds
+    from harness.store.plan import GUESS, estimate_seconds, make_plan
 
-    found = plan(studies, arguments.output, arguments.accept_stale)
+    found = make_plan(studies, arguments.output, arguments.accept_stale)
     for job in found.done:
         print(f"done  {job.training_key} {job.label}")
     for job in found.todo:
         print(describe(job))
     slots = len(find_slots(arguments.jobs, arguments.runs_per_gpu))
-    time, known = seconds(found, slots)
+    time, known = estimate_seconds(found, slots)
     basis = "from earlier runs of this scale" if known else f"guessing {GUESS:.0f} s a run, none of this scale is here"
     rescored = len(found.todo) - found.trainings
     print(f"{', '.join(study.name for study in studies)}: {len(found.done)} finished,", end=" ")
@@ -140,6 +140,8 @@ def notice(studies: Sequence["Study"], plan: "Plan", accepted: bool) -> None:
     for study in studies:
         if study.missing:
             print(f"{study.name}: not run: {study.missing}", file=sys.stderr)
+    for path in plan.damaged:
+        print(f"{path}: damaged; it counts as missing and is made again", file=sys.stderr)
     if plan.stale:
         what = "kept and marked (--accept-stale)" if accepted else "trained again (--accept-stale keeps them)"
         print(f"{len(plan.stale)} trainings are from other sources: {what}", file=sys.stderr)
@@ -148,12 +150,12 @@ def notice(studies: Sequence["Study"], plan: "Plan", accepted: bool) -> None:
 def execute(studies: list["Study"], arguments: argparse.Namespace) -> list["Study"]:
     """Do what is missing, look after look for sequential studies; returns them with the seeds they ended with."""
     from harness.claims.sequential import further
-    from harness.store.plan import plan
+    from harness.store.plan import make_plan
 
     root: Path = arguments.output
     may_grow = EXECUTORS[arguments.executor].waits and not arguments.seeds
     while True:
-        found = plan(studies, root, arguments.accept_stale)
+        found = make_plan(studies, root, arguments.accept_stale)
         notice(studies, found, arguments.accept_stale)
         if found.todo:
             hand_over(found, studies, arguments)

@@ -32,7 +32,7 @@ def context(tmp_path_factory) -> Context:
     path.write_text(STUDY)
     root = folder / "mlruns"
     loaded = study.load(path, quick=True, seeds=2, root=root)
-    for job in plan.plan([loaded], root).todo:
+    for job in plan.make_plan([loaded], root).todo:
         train.fit(job, lambda progress: None)
     return Context(loaded, root)
 

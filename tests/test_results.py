@@ -82,7 +82,7 @@ def test_a_new_or_changed_baseline_leaves_the_results_of_others(tmp_path):
 
 
 def test_rows_that_share_a_training_become_one_job(tmp_path):
-    jobs = plan.jobs([study()], tmp_path)
+    jobs = plan.list_jobs([study()], tmp_path)
     assert [(j.training_key, tuple(j.scorings), j.label) for j in jobs] == [
         ("t0", ("s1", "s2"), "toy row 1+2, seed 0"),
         ("t1", ("s1", "s2"), "toy row 1+2, seed 1"),
@@ -91,13 +91,13 @@ def test_rows_that_share_a_training_become_one_job(tmp_path):
 
 def test_plan_asks_only_for_what_is_missing(tmp_path):
     toy = study()
-    assert plan.plan([toy], tmp_path).trainings == 2
+    assert plan.make_plan([toy], tmp_path).trainings == 2
     workers.finish(workers.job(tmp_path, "t0", scorings=("s1", "s2")))
     workers.finish(workers.job(tmp_path, "t1"))
-    todo = plan.plan([toy], tmp_path).todo
+    todo = plan.make_plan([toy], tmp_path).todo
     assert [(j.training_key, tuple(j.scorings), j.rescore) for j in todo] == [("t1", ("s2",), True)]
     workers.score(todo[0], 41.0)
-    assert plan.plan([toy], tmp_path).todo == ()
+    assert plan.make_plan([toy], tmp_path).todo == ()
 
 
 def test_scoring_cut_off_right_after_training_is_trained_again(tmp_path):
@@ -111,7 +111,7 @@ def test_scoring_cut_off_right_after_training_is_trained_again(tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         cut_off()
-    (todo,) = plan.plan([study(seeds=(0,))], tmp_path).todo
+    (todo,) = plan.make_plan([study(seeds=(0,))], tmp_path).todo
     assert (todo.rescore, tuple(todo.scorings)) == (False, ("s1", "s2"))
 
 
@@ -120,9 +120,9 @@ def test_stale_is_trained_again_unless_accepted(tmp_path):
     workers.finish(workers.job(tmp_path, "t0"))
     path = tmp_path / "store/t0/training.json"
     path.write_text(path.read_text().replace(sources.digest("proposed"), "0" * 16))
-    assert plan.plan([toy], tmp_path).trainings == 1
-    assert plan.plan([toy], tmp_path).stale == ("t0",)
-    assert plan.plan([toy], tmp_path, accept_stale=True).todo == ()
+    assert plan.make_plan([toy], tmp_path).trainings == 1
+    assert plan.make_plan([toy], tmp_path).stale == ("t0",)
+    assert plan.make_plan([toy], tmp_path, accept_stale=True).todo == ()
     assert results.frame(toy, tmp_path).status.tolist() == ["stale"]
 
 
@@ -130,7 +130,7 @@ def test_nan_is_not_tried_again_and_failed_is(tmp_path):
     toy = study(rows=(1,))
     workers.finish(workers.job(tmp_path, "t0", seed=0), status="nan")
     results.write_failure(workers.job(tmp_path, "t1", seed=1), "out of memory")
-    found = plan.plan([toy], tmp_path)
+    found = plan.make_plan([toy], tmp_path)
     assert ([job.training_key for job in found.todo], found.nan) == (["t1"], ("t0",))
     frame = results.frame(toy, tmp_path)
     assert frame.status.tolist() == ["nan", "failed"]
@@ -166,6 +166,6 @@ def test_best_is_nan_without_a_curve(tmp_path):
 
 def test_estimate_rests_on_runs_of_this_scale(tmp_path):
     toy = study()
-    assert plan.seconds(plan.plan([toy], tmp_path), slots=2) == (plan.GUESS, False)
+    assert plan.estimate_seconds(plan.make_plan([toy], tmp_path), slots=2) == (plan.GUESS, False)
     workers.finish(workers.job(tmp_path, "t0", scorings=("s1", "s2")))
-    assert plan.seconds(plan.plan([toy], tmp_path), slots=2) == (2.0, True)
+    assert plan.estimate_seconds(plan.make_plan([toy], tmp_path), slots=2) == (2.0, True)

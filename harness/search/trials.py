@@ -22,7 +22,7 @@ from harness.search.task import Task, hold_out
 from harness.settings import Settings
 from harness.store import results
 from harness.store.jobs import Job
-from harness.store.plan import plan
+from harness.store.plan import make_plan
 from harness.study import Run, Study, keys
 from harness.study.tune import Values, set_values
 
@@ -83,7 +83,7 @@ class TrainingEvaluator:
     def train(self, wanted: Sequence[tuple[int, Settings, int]]) -> dict[tuple[int, int], Measurement]:
         """(number, settings, seed) -> what was measured, by number and seed."""
         runs = [make_run(self.task.study, number, own, seed, self.root) for number, own, seed in wanted]
-        missing = plan([replace(self.task.study, runs=runs)], self.root).todo
+        missing = make_plan([replace(self.task.study, runs=runs)], self.root).todo
         self.execute([replace(job, label=job.label.replace(" row ", " trial ")) for job in missing])
         return {(run.row, run.seed): read_measurement(self.root, run) for run in runs}
 

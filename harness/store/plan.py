@@ -1,6 +1,6 @@
 """From studies and the run store to the jobs still to do: runs that share a training become one job."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -12,7 +12,7 @@ from harness.store.jobs import Job
 from harness.study import keys
 
 if TYPE_CHECKING:
-    from harness.study import Study
+    from harness.study import Run, Study
 
 GUESS = 8.0  # seconds a training takes where nothing like it has been run
 
@@ -25,83 +25,101 @@ class Plan:
     done: tuple[Job, ...]
     stale: tuple[str, ...]  # training keys of other sources: trained again, or kept where that was accepted
     nan: tuple[str, ...]  # training keys that ended as not finite: the same again would end the same
+    damaged: tuple[Path, ...]  # records that cannot be used: made again
 
     @property
     def trainings(self) -> int:
         return sum(not job.rescore for job in self.todo)
 
 
-def jobs(studies: Iterable["Study"], root: Path) -> list[Job]:
+def list_jobs(studies: Iterable["Study"], root: Path) -> list[Job]:
     """One job per training key with every scoring asked of it; seed after seed, so that rows fill evenly."""
-    found: dict[str, Job] = {}
-    rows: dict[str, dict[str, list[int]]] = {}
     runs = [(run, study.name) for study in studies for run in study.runs]
-    for run, name in sorted(runs, key=lambda item: item[0].seed):
-        job = found.get(run.training_key) or Job(run.training_key, run.settings, run.seed, {}, root, "")
-        found[run.training_key] = replace(job, scorings={**job.scorings, run.scoring_key: run.settings})
-        numbers = rows.setdefault(run.training_key, {}).setdefault(name, [])
-        numbers += [run.row] if run.row not in numbers else []
-    return [replace(job, label=_label(rows[key], job.seed)) for key, job in found.items()]
+    by_training: dict[str, list[tuple[Run, str]]] = {}
+    for run, study in sorted(runs, key=lambda pair: pair[0].seed):
+        by_training.setdefault(run.training_key, []).append((run, study))
+    return [make_job(key, served, root) for key, served in by_training.items()]
 
 
-def _label(rows: dict[str, list[int]], seed: int) -> str:
+def make_job(key: str, served: Sequence[tuple["Run", str]], root: Path) -> Job:
+    """The job of one training, from the runs (with their studies' names) that it serves."""
+    first, _ = served[0]
+    scorings = {run.scoring_key: run.settings for run, _ in served}
+    return Job(key, first.settings, first.seed, scorings, root, name_job(served))
+
+
+def name_job(served: Sequence[tuple["Run", str]]) -> str:
     """Name the rows that a training serves: "table2 row 7+8, seed 1"."""
-    return ", ".join(f"{study} row {'+'.join(map(str, numbers))}" for study, numbers in rows.items()) + f", seed {seed}"
+    rows: dict[str, dict[int, None]] = {}
+    for run, study in served:
+        rows.setdefault(study, {})[run.row] = None
+    names = [f"{study} row {'+'.join(map(str, numbers))}" for study, numbers in rows.items()]
+    return f"{', '.join(names)}, seed {served[0][0].seed}"
 
 
-def plan(studies: Sequence["Study"], root: Path, accept_stale: bool = False) -> Plan:
-    """Compare what the studies ask with what the store holds."""
+def make_plan(
+    studies: Sequence["Study"], root: Path, accept_stale: bool = False, again: frozenset[str] = frozenset()
+) -> Plan:
+    """Compare what the studies ask with what the store holds; trainings of a status of ``again`` are repeated."""
     todo: list[Job] = []
     done: list[Job] = []
     stale: list[str] = []
     nan: list[str] = []
-    for job in jobs(studies, root):
+    damaged: list[Path] = []
+    for job in list_jobs(studies, root):
         record = results.read_training(root, job.training_key) or {}
         if record and record["digest"] != sources.digest(job.settings.case.baseline):
             stale.append(job.training_key)
-        rest = remaining(job, record, accept_stale)
-        (done if rest is None else todo).append(rest or job)
-        if rest is None and record["status"] == "nan":
-            nan.append(job.training_key)
-    return Plan(tuple(todo), tuple(done), tuple(stale), tuple(nan))
+        repeated = record.get("status") in again
+        rest = job if repeated else find_rest(job, record, accept_stale)
+        if rest is None:
+            done.append(job)
+            nan += [job.training_key] if record["status"] == "nan" else []
+        else:
+            todo.append(rest)
+            damaged += results.find_damage(root, job.training_key, job.scorings)
+    return Plan(tuple(todo), tuple(done), tuple(stale), tuple(nan), tuple(damaged))
 
 
-def remaining(job: Job, record: dict[str, Any], accept_stale: bool) -> Job | None:
-    """What is left of ``job``: all of it, a re-scoring of the finished training, or nothing (None)."""
+def find_rest(job: Job, record: Mapping[str, Any], accept_stale: bool) -> Job | None:
+    """What is left of ``job``: all of it, a re-scoring of the finished training, or nothing (None).
 
+    ``record``: its training.json, empty where there is none.
+    """
     own = sources.digest(job.settings.case.baseline)
 
-    def current(found: dict[str, Any] | None) -> bool:
+    def is_current(found: Mapping[str, Any] | None) -> bool:
         return found is not None and (accept_stale or found["digest"] == own)
 
-    if record.get("status") not in {"ok", "nan"} or not current(record):
+    if record.get("status") not in {"ok", "nan"} or not is_current(record):
         return job
     if record["status"] == "nan":
         return None
     root, key = job.root, job.training_key
-    missing = {s: v for s, v in job.scorings.items() if not current(results.read_result(root, key, s))}
+    missing = {s: v for s, v in job.scorings.items() if not is_current(results.read_result(root, key, s))}
     if not missing:
         return None
-    if results.read_unfinished(root, key) & missing.keys():
-        return job
-    return replace(job, scorings=missing, rescore=True)
+    return job if results.was_cut_off(root, key, missing) else replace(job, scorings=missing, rescore=True)
 
 
-def seconds(plan: Plan, slots: int) -> tuple[float, bool]:
+def estimate_seconds(plan: Plan, slots: int) -> tuple[float, bool]:
     """Expected wall time of ``plan`` on ``slots`` processes, and whether it rests on earlier runs of this scale."""
-    scale = {_scale(keys.flat(job.settings)) for job in plan.todo}
-    folders = [path.parent.name for path in (plan.todo[0].root / "store").glob("*/training.json")] if plan.todo else []
-    records = [results.read_training(plan.todo[0].root, name) for name in folders]
-    known = [
-        float(record["seconds"]["total"])
-        for record in records
-        if record and record["status"] == "ok" and _scale(record.get("settings", {})) in scale
-    ]
+    known = list_durations(plan.todo[0].root, plan.todo) if plan.todo else []
     each = median(known) if known else GUESS
     return plan.trainings * each / max(1, min(slots, plan.trainings)), bool(known)
 
 
-def _scale(settings: dict[str, Any]) -> tuple[Any, ...]:
+def list_durations(root: Path, jobs: Iterable[Job]) -> list[float]:
+    """Seconds that finished trainings of the scale of these jobs took."""
+    scales = {tell_scale(keys.flat(job.settings)) for job in jobs}
+    folders = [path.parent.name for path in (root / "store").glob("*/training.json")]
+    records = [results.read_training(root, name) for name in folders]
+    finished = [record for record in records if record and record["status"] == "ok"]
+    alike = [record for record in finished if tell_scale(record["settings"]) in scales]
+    return [float(record["seconds"]["total"]) for record in alike]
+
+
+def tell_scale(settings: Mapping[str, Any]) -> tuple[Any, ...]:
     """What a run's duration mostly depends on."""
     names = ("training.snippets", "training.steps", "training.batch", "case.width", "source.name", "source.scale")
     return tuple(settings.get(name) for name in names)

@@ -8,7 +8,7 @@ No torch, no mlflow. Every file lands by a rename inside its folder, so a reader
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ import numpy as np
 
 from harness.settings import Settings
 from harness.sources import digest
-from harness.store.files import landing, read_json, write_json
+from harness.store.files import describe_file, is_whole, landing, read_json, write_json
 from harness.store.jobs import Job
 from harness.study.keys import flat
 
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from harness.study import Run, Study
 
 FRAME = ("study", "row", "label", "seed", "column", "metric", "value", "selection", "status")
+
+
+STATUSES = ("ok", "nan", "failed")  # of a training that ended
 
 
 def training_folder(root: Path, key: str) -> Path:
@@ -57,7 +60,9 @@ def write_training(
     for name, writer in files.items():
         with landing(folder / name) as temporary:
             writer(temporary)
-    write_json(folder / "training.json", stamp_record(key, record, settings))
+    written = [*(f"{name}.npz" for name in arrays), *files]
+    whole = {**record, "files": {name: describe_file(folder / name) for name in written}}
+    write_json(folder / "training.json", stamp_record(key, whole, settings))
 
 
 def stamp_record(key: str, record: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -78,7 +83,8 @@ def write_result(
     """Store one scoring: predictions.json (ActivityNet format) and then result.json."""
     folder = scoring_folder(root, training_key, scoring_key)
     write_json(folder / "predictions.json", predictions, indent=None)
-    record = {"training_key": training_key, **result}
+    written = {"predictions.json": describe_file(folder / "predictions.json")}
+    record = {"training_key": training_key, **result, "files": written}
     write_json(folder / "result.json", stamp_record(scoring_key, record, settings))
 
 
@@ -107,18 +113,54 @@ def mark_unfinished(job: Job) -> Iterator[None]:
     path.unlink(missing_ok=True)
 
 
-def read_unfinished(root: Path, key: str) -> frozenset[str]:
-    """Scoring keys that an interrupted training was still to write; empty for one that ended."""
-    content = read_json(training_folder(root, key) / "unfinished.json")
-    return frozenset(content["scorings"] if content else ())
+def was_cut_off(root: Path, key: str, scorings: Iterable[str]) -> bool:
+    """Whether an interrupted training was still to write one of these scorings."""
+    path = training_folder(root, key) / "unfinished.json"
+    if not path.exists():
+        return False
+    content = read_json(path)
+    lost = content.get("scorings") if isinstance(content, dict) else None
+    return not isinstance(lost, list) or not set(lost).isdisjoint(scorings)
 
 
 def read_training(root: Path, key: str) -> dict[str, Any] | None:
-    return read_json(training_folder(root, key) / "training.json")
+    """training.json; None where there is none or where it, or a file it speaks of, is damaged."""
+    record = read_record(training_folder(root, key) / "training.json", key)
+    return record if record and record.get("status") in STATUSES else None
 
 
 def read_result(root: Path, training_key: str, scoring_key: str) -> dict[str, Any] | None:
-    return read_json(scoring_folder(root, training_key, scoring_key) / "result.json")
+    """result.json of one scoring; None where there is none or where it, or its predictions, are damaged."""
+    record = read_record(scoring_folder(root, training_key, scoring_key) / "result.json", scoring_key)
+    return record if record and isinstance(record.get("metrics"), dict) else None
+
+
+def read_record(path: Path, key: str) -> dict[str, Any] | None:
+    """A stored record, if it is that of ``key`` and the files beside it have the sizes that it notes."""
+    content = read_json(path)
+    if not isinstance(content, dict) or content.get("key") != key or not isinstance(content.get("digest"), str):
+        return None
+    if not (is_time(content.get("finished")) and isinstance(content.get("settings"), dict)):
+        return None
+    described = content.get("files", {})
+    if not isinstance(described, dict):
+        return None
+    return content if all(is_whole(path.parent / name, about) for name, about in described.items()) else None
+
+
+def is_time(text: Any) -> bool:
+    """Whether a stored time can be read."""
+    try:
+        return bool(datetime.fromisoformat(text))
+    except (TypeError, ValueError):
+        return False
+
+
+def find_damage(root: Path, training_key: str, scoring_keys: Iterable[str]) -> list[Path]:
+    """Records that are there but cannot be used: damaged themselves, another key's, or without their files."""
+    folder = training_folder(root, training_key)
+    wanted = {folder / "training.json": training_key} | {folder / key / "result.json": key for key in scoring_keys}
+    return [path for path, own in wanted.items() if path.exists() and read_record(path, own) is None]
 
 
 def read_arrays(root: Path, key: str, name: str) -> dict[str, np.ndarray]:
