@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -30,6 +30,9 @@ class FolderKnobs:
     fps: Amount = 0.0  # frames per second of all videos; 0: not stated
     snippet_seconds: Amount = 0.0  # 0: not stated
     snippet_frames: Count = 16  # frames per snippet
+    corrections: Literal["none", "thumos14"] = "none"  # leave out what is known to be wrong (``corrections``)
+    ambiguous: Literal["keep", "ignore"] = "keep"  # segments labelled "Ambiguous", as THUMOS14 has them
+    absent: Literal["refuse", "skip"] = "refuse"  # videos without features; "skip" leaves them out, tests included
 
 
 @dataclass(frozen=True)
@@ -139,12 +142,13 @@ def read_snippet_seconds(listing: Listing, knobs: FolderKnobs, findings: Finding
     out, silent, path = dict[str, float](), list[str](), listing.file
     for video, entry in listing.entries.items():
         seconds = stated_seconds(entry, listing.top, knobs)
-        out[video] = math.nan if seconds is None else seconds
+        sound = seconds is not None and LEAST_SECONDS <= seconds <= MOST_SECONDS
+        out[video] = seconds if sound and seconds else math.nan
         if seconds is None:
             silent += [video] if entry.get("duration") is None else []
         elif not seconds > 0:
             findings.error(path, "snippet_seconds and fps must be numbers above 0", f"video '{video}'")
-        elif not LEAST_SECONDS <= seconds <= MOST_SECONDS:
+        elif not sound:
             expected = f"expected {LEAST_SECONDS:g} .. {MOST_SECONDS:g}"
             findings.error(path, f"a snippet of {seconds:g} s; {expected}", f"video '{video}'")
     if silent:

@@ -30,9 +30,11 @@ class Part:
 class Contents:
     """What the numbers of a part say, read once."""
 
-    finite: bool
-    varies: bool  # some feature differs between snippets
+    snippets: int
+    finite: bool  # and within the range of float16
     mean: np.ndarray  # (D,) over snippets
+    low: np.ndarray  # (D,)
+    high: np.ndarray  # (D,)
     digest: bytes  # of the numbers
 
 
@@ -82,9 +84,8 @@ def inspect_part(part: Part, findings: Findings) -> Contents:
             part.words,
         )
         sound = False
-    varies = len(features) == 1 or bool((features != features[0]).any())
     mean = features.mean(0, dtype=np.float64) if sound else np.zeros(features.shape[1])
-    return Contents(sound, varies, mean, sha256(features.tobytes()).digest())
+    return Contents(len(features), sound, mean, features.min(0), features.max(0), sha256(features.tobytes()).digest())
 
 
 def stack_streams(parts: Sequence[Part], width: int) -> np.ndarray:

@@ -36,6 +36,7 @@ def list_videos(folder: Path, findings: Findings) -> Listing | None:
     for both in sorted(set(ids["train"]) & set(ids["test"])):
         text = f"'{both}' is in split_train.txt as well; a video has one split"
         findings.error(folder / "split_test.txt", text)
+        ids["test"].remove(both)
     gt = folder / "gt.json"
     top = read_database(gt, findings)
     if top is None:
