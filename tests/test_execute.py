@@ -6,6 +6,9 @@ import subprocess
 import sys
 import time
 
+import pytest
+
+from harness.execute.events import Policy
 from harness.execute.pool import run_local
 from harness.execute.slots import environment, find_slots
 from harness.execute.worker import redirect_output
@@ -14,10 +17,15 @@ from harness.store import results
 from support import workers
 
 
-def run(jobs, slots=2, worker=workers.toy):
+def run(jobs, slots=2, worker=workers.toy, **policy):
     events = []
-    run_local(jobs, events.append, find_slots(slots), worker)
+    run_local(jobs, events.append, find_slots(slots), Policy(**policy), worker)
     return events
+
+
+def outcomes(events):
+    """Seed -> how its job ended."""
+    return {event.job.seed: event for event in events if event.kind in {"ok", "failed"}}
 
 
 def test_every_job_is_done_and_reports_progress(tmp_path):
@@ -32,7 +40,7 @@ def test_every_job_is_done_and_reports_progress(tmp_path):
 def test_raising_and_dying_workers_fail_only_their_job(tmp_path):
     seeds = [workers.DIES, workers.GOOD, workers.RAISES, 2]
     events = run([workers.job(tmp_path, f"t{seed}", seed) for seed in seeds], slots=1)
-    ends = {event.job.seed: event for event in events if event.kind in {"ok", "failed"}}
+    ends = outcomes(events)
     assert {seed: event.kind for seed, event in ends.items()} == {
         workers.DIES: "failed",
         workers.GOOD: "ok",
@@ -43,6 +51,28 @@ def test_raising_and_dying_workers_fail_only_their_job(tmp_path):
     assert results.read_training(tmp_path, f"t{workers.DIES}")["status"] == "failed"
     assert "worker died" in (tmp_path / f"store/t{workers.DIES}/log.txt").read_text()
     assert ends[workers.RAISES].reason == "ValueError: planted"
+
+
+@pytest.mark.parametrize("kind", [workers.STOPS, workers.HANGS], ids=["stopped", "hung"])
+def test_worker_that_does_nothing_gives_its_slot_back(tmp_path, kind):
+    events = run([workers.job(tmp_path, f"t{seed}", seed) for seed in (kind, workers.GOOD)], slots=1, stall=2.0)
+    ends = outcomes(events)
+    assert "hung or stopped" in ends[kind].reason
+    assert ends[workers.GOOD].kind == "ok"
+    assert results.read_training(tmp_path, f"t{kind}")["status"] == "failed"
+
+
+def test_time_limit_ends_one_run(tmp_path):
+    events = run([workers.job(tmp_path, f"t{seed}", seed) for seed in (workers.HANGS, 0)], slots=1, time_limit=3.0)
+    ends = outcomes(events)
+    assert ends[workers.HANGS].reason == "time limit of 3 s"
+    assert ends[0].kind == "ok"
+
+
+def test_fail_fast_starts_nothing_more(tmp_path):
+    jobs = [workers.job(tmp_path, f"t{seed}", seed) for seed in (0, workers.RAISES, 1, 2)]
+    assert set(outcomes(run(jobs, slots=1, fail_fast=True))) == {0, workers.RAISES}
+    assert (tmp_path / "begun.txt").read_text().split() == ["t0", f"t{workers.RAISES}"]
 
 
 def test_workers_live_long_and_have_one_thread(tmp_path):
@@ -76,24 +106,33 @@ def test_log_holds_everything_that_is_written(tmp_path, capfd):
     assert (tmp_path / "log.txt").read_text().splitlines() == ["from python", "from below", "from a child"]
 
 
+def hear():
+    """Undo what a shell does to a background process whose children then never hear Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+HEARING = {"preexec_fn": hear}
 SCRIPT = """
 import sys, pathlib
 sys.path.insert(0, {tests!r})
 from support import workers
+from harness.execute.events import Policy
 from harness.execute.pool import run_local
 from harness.execute.slots import find_slots
 root = pathlib.Path({root!r})
 if __name__ == "__main__":
-    jobs = [workers.job(root, "quick"), workers.job(root, "slow", workers.SLOW)]
-    run_local(jobs, lambda e: print(e.kind, e.job.training_key, flush=True), find_slots(1), workers.toy)
+    jobs = [workers.job(root, "quick"), workers.job(root, "slow", {seed})]
+    run_local(jobs, lambda e: print(e.kind, e.job.training_key, flush=True), find_slots(1), Policy(), workers.toy)
 """
 
 
-def driver(tmp_path):
+def driver(tmp_path, seed=workers.SLOW):
     """A driver process in a group of its own, returned while its worker is busy with the second job."""
     path = tmp_path / "driver.py"
-    path.write_text(SCRIPT.format(tests=os.path.dirname(__file__), root=str(tmp_path)))
-    process = subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, text=True, start_new_session=True)
+    path.write_text(SCRIPT.format(tests=os.path.dirname(__file__), root=str(tmp_path), seed=seed))
+    process = subprocess.Popen(
+        [sys.executable, path], stdout=subprocess.PIPE, text=True, start_new_session=True, **HEARING
+    )
     assert process.stdout is not None
     for line in process.stdout:
         if line.split() == ["started", "slow"]:
@@ -121,10 +160,49 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(tmp_path):
     assert gone(process.pid)
 
 
-def test_worker_of_a_killed_driver_records_no_failure(tmp_path):
-    """Its next word has no listener: it stops there."""
-    process = driver(tmp_path)
+def test_worker_of_a_killed_driver_ends_and_records_no_failure(tmp_path):
+    """It watches its driver, so that it ends in the middle of a long sleep, too."""
+    process = driver(tmp_path, workers.HANGS)
     process.kill()
     process.wait()
     assert gone(process.pid)
     assert results.read_training(tmp_path, "slow") is None
+
+
+SHARED = """
+import sys, pathlib
+sys.path.insert(0, {tests!r})
+from support import workers
+from harness.execute.events import Policy
+from harness.execute.pool import run_local
+from harness.execute.slots import find_slots
+root = pathlib.Path({root!r})
+if __name__ == "__main__":
+    jobs = [workers.job(root, f"t{{seed}}", seed) for seed in [0, workers.SLOW, 1, workers.RAISES, 2, 3]]
+    def hear(event):
+        if event.kind in ("ok", "failed"):
+            print(event.kind, event.job.training_key, flush=True)
+    run_local(jobs, hear, find_slots(1), Policy(), workers.toy)
+"""
+
+
+def test_two_drivers_share_the_work(tmp_path):
+    """Each run begins once, both drivers hear how every run ended, and nothing is left locked."""
+    path = tmp_path / "driver.py"
+    path.write_text(SHARED.format(tests=os.path.dirname(__file__), root=str(tmp_path)))
+    both = [subprocess.Popen([sys.executable, path], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = [sorted(process.communicate(timeout=120)[0].splitlines()) for process in both]
+    expected = sorted([f"ok t{seed}" for seed in (0, workers.SLOW, 1, 2, 3)] + [f"failed t{workers.RAISES}"])
+    assert told == [expected, expected]
+    begun = (tmp_path / "begun.txt").read_text().split()
+    assert len(begun) == len(set(begun)) == 6
+    assert not list(tmp_path.rglob("owner.json"))
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_run_of_a_killed_driver_is_taken_over(tmp_path):
+    process = driver(tmp_path, workers.HANGS)
+    process.kill()
+    process.wait()
+    assert (tmp_path / "store/slow/owner.json").exists()
+    assert outcomes(run([workers.job(tmp_path, "slow", 5)]))[5].kind == "ok"

@@ -44,7 +44,7 @@ class Board:
             return
         self.progress.pop(key, None)
         self.ended += 1
-        if not event.job.rescore:
+        if not event.job.rescore and event.seconds:
             self.seconds.append(event.seconds)
         if event.kind == "failed":
             self.failed[key] = event.reason

@@ -3,14 +3,14 @@
 import time
 from collections.abc import Sequence
 
-from harness.execute.events import Event, OnEvent, Slot
+from harness.execute.events import LENIENT, Event, OnEvent, Policy, Slot
 from harness.execute.slots import ONE_THREAD, REPRODUCIBLE, find_gpus
 from harness.execute.worker import work
 from harness.store import results
 from harness.store.jobs import Job, Progress
 
 
-def run_on_ray(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Slot]) -> None:
+def run_on_ray(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Slot], policy: Policy = LENIENT) -> None:
     """Run ``jobs`` on a Ray cluster, whose machines share the folder of results.
 
     ``slots`` only say how many runs share a GPU. Raises ModuleNotFoundError where the extra is not installed.

@@ -1,9 +1,9 @@
 """What executors and those who listen to them agree on: events, workers, run slots, and when a run is given up."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import Literal
+from typing import Literal, Protocol
 
 from harness.store.jobs import Job, Progress
 
@@ -38,3 +38,14 @@ class Policy:
     time_limit: float = inf
     stall: float = 600.0
     fail_fast: bool = False
+
+
+LENIENT = Policy()
+
+
+class RunJobs(Protocol):
+    """What an executor is: it does jobs on run slots under a policy, and tells events."""
+
+    def __call__(
+        self, jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Slot], policy: Policy = LENIENT
+    ) -> None: ...

@@ -1,11 +1,11 @@
 """The executors: what gives jobs to workers and tells what becomes of them. A new one is a function and a line here."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 
 from harness.execute.cluster import run_on_ray
-from harness.execute.events import OnEvent, Slot
+from harness.execute.events import LENIENT, OnEvent, Policy, RunJobs, Slot
 from harness.execute.pool import run_local
 from harness.store.jobs import Job
 
@@ -14,7 +14,7 @@ from harness.store.jobs import Job
 class Executor:
     """``run`` does jobs on run slots and tells events; without ``waits`` it returns before there are results."""
 
-    run: Callable[[Sequence[Job], OnEvent, Sequence[Slot]], None]
+    run: RunJobs
     waits: bool = True
     package: str = ""  # that must be installed; an extra of the same name brings it
 
@@ -24,7 +24,7 @@ class Executor:
         return self.package if self.package and find_spec(self.package) is None else ""
 
 
-def print_jobs(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Slot]) -> None:
+def print_jobs(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Slot], policy: Policy = LENIENT) -> None:
     """The executor "print": say what would run, one line per job."""
     for job in jobs:
         print(describe(job))

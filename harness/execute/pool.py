@@ -1,149 +1,173 @@
 """A pool of long-lived local worker processes that talk to the driver through pipes.
 
-A worker that dies takes its own job with it and is replaced; the driver alone decides when workers end.
+A worker that dies, hangs or is stopped takes its own job with it and is replaced; the driver decides when workers end.
 """
 
 import contextlib
-import faulthandler
 import multiprocessing
-import os
-import signal
 import time
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from math import isfinite
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-from harness.execute.events import DIED, Event, OnEvent, Slot, Worker
+from harness.execute.events import DIED, LENIENT, Event, OnEvent, Policy, Slot, Worker
+from harness.execute.process import PATIENCE, Message, block_interrupts, serve, tell_cause
+from harness.execute.queue import Queue
 from harness.execute.slots import environment
 from harness.execute.worker import work
 from harness.store import results
 from harness.store.jobs import Job, Progress
 
-PATIENCE = 5.0  # seconds a worker has to end before it is killed
+TICK = 1.0  # seconds between looks at the clock, and at what other drivers have
+BEAT = 5.0  # seconds between heartbeats of a worker, at most
+STILL = 0.2  # processor seconds that a worker's heartbeats alone may use while it stalls
 
 
-def run_local(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Slot], worker: Worker = work) -> None:
+def run_local(
+    jobs: Sequence[Job],
+    on_event: OnEvent,
+    slots: Sequence[Slot],
+    policy: Policy = LENIENT,
+    worker: Worker = work,
+) -> None:
     """Run ``jobs`` on a pool of local processes, one per slot. An exception here (Ctrl-C) ends the workers."""
-    queue = deque(jobs)
-    seats = [Seat(slot, worker) for slot in slots[: len(jobs)]]
-    try:
-        for seat in seats:
-            seat.take_next(queue, on_event)
-        while busy := {seat.connection: seat for seat in seats if seat.job}:
-            for connection in wait(list(busy)):
-                seat = busy[connection]  # type: ignore[index]
-                seat.listen(on_event)
-                if seat.job is None:
-                    seat.take_next(queue, on_event)
-    finally:
-        for seat in seats:
-            seat.close()
+    if not jobs:
+        return
+    seats = [Seat(slot, worker, policy) for slot in slots[: len(jobs)]]
+    with Queue(jobs, on_event, policy) as queue:
+        try:
+            while fill(seats, queue):
+                attend(seats, queue)
+        finally:
+            for seat in seats:
+                seat.close()
+
+
+def fill(seats: Sequence["Seat"], queue: Queue) -> bool:
+    """Give jobs to idle seats; returns whether anything is still to do."""
+    for seat in seats:
+        job = queue.take() if seat.job is None else None
+        if job is not None:
+            seat.start(job)
+            queue.on_event(Event(job, "started"))
+    return bool(queue.waiting) or any(seat.job for seat in seats)
+
+
+def attend(seats: Sequence["Seat"], queue: Queue) -> None:
+    """Hear what busy workers say for a tick at most, and end those that are over their limits."""
+    busy = {seat.connection: seat for seat in seats if seat.job}
+    began = time.monotonic()
+    ready = wait(list(busy), TICK)
+    if not busy:  # what is left is with other drivers
+        time.sleep(TICK)
+    pause = time.monotonic() - began - TICK  # this process was stopped, and its workers may have been, too
+    for connection in ready:
+        busy[connection].listen(queue)  # type: ignore[index]
+    for seat in busy.values():
+        seat.forgive(max(0.0, pause))
+        if seat.job is not None:
+            seat.check(queue)
 
 
 class Seat:
     """A run slot of the pool: a worker process, started when first needed and again after it died."""
 
-    def __init__(self, slot: Slot, worker: Worker) -> None:
-        self.slot, self.worker = slot, worker
+    def __init__(self, slot: Slot, worker: Worker, policy: Policy) -> None:
+        self.slot, self.worker, self.policy = slot, worker, policy
         self.process: Any = None
         self.connection: Connection
         self.job: Job | None = None
-        self.began = 0.0
+        self.began = 0.0  # of the job, by the monotonic clock
+        self.moved = 0.0  # when the worker last spoke of new processor time
+        self.used = 0.0  # processor seconds it spoke of then
 
-    def take_next(self, queue: deque[Job], on_event: OnEvent) -> None:
-        """Give the next job of ``queue`` to this seat's worker."""
-        if not queue:
-            return
-        self.job, self.began = queue.popleft(), time.perf_counter()
+    def start(self, job: Job) -> None:
+        """Give a job to this seat's worker."""
+        self.job = job
+        self.began = self.moved = time.monotonic()
         if self.process is None:
-            self._start()
+            self.open()
         with contextlib.suppress(OSError):  # it died meanwhile: listen() hears of it
-            self.connection.send(self.job)
-        on_event(Event(self.job, "started"))
+            self.connection.send(job)
 
-    def _start(self) -> None:
+    def open(self) -> None:
         """Start the worker under its environment, deaf to Ctrl-C: the driver decides when workers end."""
         context = multiprocessing.get_context("spawn")
-        resource_tracker.ensure_running()  # before block_interrupts(): starting it unblocks SIGINT
+        resource_tracker.ensure_running()  # before SIGINT is blocked: starting it unblocks SIGINT
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=serve, args=(theirs, self.worker), daemon=True)
+        beat = min(BEAT, self.policy.stall / 4)
+        self.process = context.Process(target=serve, args=(theirs, self.worker, beat), daemon=True)
+        self.used = 0.0
         with environment(self.slot), block_interrupts():
             self.process.start()
         theirs.close()
 
-    def listen(self, on_event: OnEvent) -> None:
+    def listen(self, queue: Queue) -> None:
         """Pass on what the worker said; its silence (end of file) means that it died."""
         assert self.job is not None
         try:
-            said = self.connection.recv()
+            message: Message = self.connection.recv()
         except (EOFError, OSError):
-            said = self._record_death(self.job)
-        if isinstance(said, Progress):
-            on_event(Event(self.job, "progress", said))
+            self.process.join(PATIENCE)
+            self.fail(f"{DIED}: {tell_cause(self.process.exitcode)}", queue)
             return
-        event = Event(self.job, "failed" if said else "ok", None, said, time.perf_counter() - self.began)
-        self.job = None
-        on_event(event)
+        if isinstance(message, float):
+            if message > self.used + STILL:
+                self.used, self.moved = message, time.monotonic()
+        elif isinstance(message, Progress):
+            self.moved = time.monotonic()
+            queue.on_event(Event(self.job, "progress", message))
+        else:
+            self.end(message, queue)
 
-    def _record_death(self, job: Job) -> str:
-        """Record what is known of a worker's death and make room for its successor."""
-        self.process.join(PATIENCE)
-        reason = f"{DIED}: {tell_cause(self.process.exitcode)}"
+    def check(self, queue: Queue) -> None:
+        """End a worker that is over the time limit, or that neither speaks nor computes (stopped, or hung)."""
+        now = time.monotonic()
+        if now - self.began > self.policy.time_limit:
+            self.fail(f"time limit of {self.policy.time_limit:g} s", queue)
+        elif isfinite(self.policy.stall) and now - self.moved > self.policy.stall:
+            self.fail(f"worker hung or stopped: no sign of work for {self.policy.stall:g} s", queue)
+
+    def forgive(self, pause: float) -> None:
+        """Do not count a time in which this process, too, was stopped."""
+        self.began += pause
+        self.moved += pause
+
+    def fail(self, reason: str, queue: Queue) -> None:
+        """Record why a job failed that its worker cannot speak of, and make room for the worker's successor."""
+        assert self.job is not None
+        self.kill()
         with contextlib.suppress(OSError):  # a full disk may be what it died of
-            results.write_failure(job, reason)
-            with (results.training_folder(job.root, job.training_key) / "log.txt").open("a") as log:
+            results.write_failure(self.job, reason)
+            with (results.training_folder(self.job.root, self.job.training_key) / "log.txt").open("a") as log:
                 log.write(f"{reason}\n")
-        self.close()
-        return reason
+        self.end(reason, queue)
+
+    def end(self, reason: str, queue: Queue) -> None:
+        """The job ended, well where there is no ``reason``."""
+        assert self.job is not None
+        event = Event(self.job, "failed" if reason else "ok", None, reason, time.monotonic() - self.began)
+        self.job = None
+        queue.end(event)
 
     def close(self) -> None:
-        """End the worker: politely when idle, at once when it works."""
+        """End the worker: politely when idle, by a signal when it works, by force when that is not heard."""
         if self.process is None:
             return
         if self.job is not None:
             self.process.terminate()
         self.connection.close()
         self.process.join(PATIENCE)
+        self.kill()
+
+    def kill(self) -> None:
+        """End the worker at once."""
+        if self.process is None:
+            return
         if self.process.is_alive():
             self.process.kill()
             self.process.join()
+        self.connection.close()
         self.process = None
-
-
-def tell_cause(exitcode: int | None) -> str:
-    """What a worker died of."""
-    if exitcode is None or exitcode >= 0:
-        return f"exit code {exitcode}"
-    try:
-        name = signal.Signals(-exitcode).name
-    except ValueError:  # real-time signals between the first and the last have no name
-        return f"signal {-exitcode}"
-    return f"{name} (out of memory?)" if name == "SIGKILL" else name
-
-
-@contextlib.contextmanager
-def block_interrupts() -> Iterator[None]:
-    """Block SIGINT; a process started inside the block inherits that, this one hears it at the end."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def serve(connection: Connection, worker: Worker) -> None:
-    """Body of a worker process: jobs in, progress and outcomes out, until the driver closes the pipe."""
-    faulthandler.enable()
-
-    def say(message: Progress | str) -> None:
-        try:
-            connection.send(message)
-        except OSError:  # the driver is gone: stop without recording a failure
-            os._exit(1)
-
-    with contextlib.suppress(EOFError, OSError):
-        while True:
-            job = connection.recv()
-            say(worker(job, say))

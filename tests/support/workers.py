@@ -11,7 +11,7 @@ from harness.settings import Settings
 from harness.store import results
 from harness.store.jobs import Job, Progress
 
-GOOD, RAISES, DIES, SLOW = 0, 1001, 1002, 1003
+GOOD, RAISES, DIES, SLOW, STOPS, HANGS = 0, 1001, 1002, 1003, 1004, 1005
 
 
 def job(root, key, seed=GOOD, scorings=("s1",), rescore=False):
@@ -64,12 +64,18 @@ def score(job: Job, value: float) -> None:
 
 
 def toy(job: Job, tell) -> str:
-    """Finish, raise, die or hang, as the job's seed says."""
+    """Finish, raise, die, stop or hang, as the job's seed says; a line of begun.txt says that it began."""
+    with (job.root / "begun.txt").open("a") as stream:
+        stream.write(f"{job.training_key}\n")
     if job.seed == RAISES:
         results.write_failure(job, "ValueError: planted")
         return "ValueError: planted"
     if job.seed == DIES:
         os.kill(os.getpid(), signal.SIGKILL)
+    if job.seed == STOPS:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    if job.seed == HANGS:
+        time.sleep(600)
     if job.seed == SLOW:
         time.sleep(1)
     tell(Progress(job.training_key, 150, 300, 20.0))
