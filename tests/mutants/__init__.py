@@ -1,0 +1,1 @@
+"""Small wrong changes that the tests must notice: ``make mutants``."""
