@@ -180,20 +180,23 @@ def hand_over(plan: "Plan", studies: Sequence["Study"], arguments: argparse.Name
 
 def publish(study: "Study", arguments: argparse.Namespace, console: "Console") -> None:
     """Mirror a study's runs, then write and show its report with their addresses."""
-    from harness.report import writing as report
+    from harness.report.terminal import show_report
+    from harness.report.writing import write_report
     from harness.store import records
+    from harness.track.stamps import read_addresses
 
     root: Path = arguments.output
+    found = records.read(study, root)
     said = ""
     if not arguments.no_mlflow:
         with tolerate_mlflow() as track:
-            _, said = track.mirror_runs(records.read(study, root), commit())
-    folder = report.write(study, root)
-    report.show(study, root, console)
-    print(f"report: {folder}", flush=True)
+            _, said = track.mirror_runs(found, commit())
+    report = write_report(found, read_addresses(study, root))
+    show_report(report, console)
+    print(f"report: {report.folder}", flush=True)
     if said:
         with tolerate_mlflow() as track:
-            track.mirror_report(study, root, folder)
+            track.mirror_report(study, root, report.folder)
             print(f"{said}; look at it: {command(root)}")
 
 

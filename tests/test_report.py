@@ -4,6 +4,7 @@ import io
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -11,8 +12,11 @@ import pytest
 from rich.console import Console
 
 from harness import sources, study
-from harness.report import card
-from harness.report import writing as report
+from harness.report import card, command, terminal, writing
+from harness.report.figures import Drawn
+from harness.report.notes import list_notes
+from harness.report.reading import read_grown_records
+from harness.store import records
 
 from support import stores
 from support.stores import BASE, BEATS, NOISE
@@ -26,18 +30,24 @@ def stored(tmp_path):
     return loaded, tmp_path / "mlruns"
 
 
+def write(loaded, root):
+    """The folder of a study's report, written."""
+    return writing.write_report(records.read(loaded, root)).folder
+
+
 def test_write_gives_every_file_and_the_same_bytes_again(stored):
     loaded, root = stored
-    place = report.write(loaded, root)
+    place = write(loaded, root)
     first = {path.name: path.read_bytes() for path in place.iterdir()}
-    assert set(first) == {"table.csv", "table.md", "table.tex", "claims.json", "claims.md", "report.html"}
-    report.write(loaded, root)
+    tables = {"table.csv", "table.md", "table.tex", "claims.json", "claims.md", "report.html"}
+    assert set(first) == tables | {"forest.png", "forest.pdf", "forest.json"}
+    write(loaded, root)
     assert {path.name: path.read_bytes() for path in place.iterdir()} == first
 
 
 def test_no_time_path_or_id_in_a_table(stored):
     loaded, root = stored
-    place = report.write(loaded, root)
+    place = write(loaded, root)
     for name in ("table.csv", "table.md", "table.tex", "claims.json", "claims.md"):
         text = (place / name).read_text()
         assert str(root) not in text
@@ -71,7 +81,7 @@ def page(path):
 
 def test_the_page_is_self_contained_and_says_what_it_must(stored):
     loaded, root = stored
-    place = report.write(loaded, root)
+    place = write(loaded, root)
     parsed, text = page(place / "report.html")
     assert all(address.startswith("data:") for address in parsed.loaded)
     assert "A test bed, not evidence about THUMOS14" in text
@@ -85,14 +95,14 @@ def test_the_page_is_self_contained_and_says_what_it_must(stored):
 
 def test_a_page_escapes_what_a_study_says(tmp_path):
     loaded = stores.load(tmp_path, text=stores.HEAD.replace("A study with", "<script>alert(1)</script>"), seeds="1")
-    place = report.write(loaded, tmp_path / "mlruns")
+    place = write(loaded, tmp_path / "mlruns")
     assert "<script" not in (place / "report.html").read_text()
 
 
 def test_failed_runs_are_marked_and_the_claim_is_open(tmp_path):
     loaded, root = stores.load(tmp_path, stores.claim(BEATS)), tmp_path / "mlruns"
     stores.fill(loaded, root, failed={(2, 1)})
-    text = (report.write(loaded, root) / "table.md").read_text()
+    text = (write(loaded, root) / "table.md").read_text()
     assert "(4/5)" in text
     assert "of 15 runs have no result" in text
     assert "undecided on the test bed" in (root / "reports/made/claims.md").read_text()
@@ -100,12 +110,12 @@ def test_failed_runs_are_marked_and_the_claim_is_open(tmp_path):
 
 def test_figures_are_inlined_with_their_captions(stored, monkeypatch):
     loaded, root = stored
-    picture = report.folder(loaded, root) / "drawn.svg"
+    picture = writing.locate_report(loaded, root) / "drawn.svg"
     picture.parent.mkdir(parents=True)
     picture.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
-    picture.with_suffix(".json").write_text('{"title": "Drawn", "caption": "of P^A"}')
-    monkeypatch.setattr(report, "figures", lambda *_: ([picture], []))
-    parsed, text = page(report.write(loaded, root) / "report.html")
+    found = Drawn("drawn", picture, "Drawn", "of P^A", "a line that rises")
+    monkeypatch.setattr(writing, "draw_figures", lambda *_, **__: ([found], []))
+    parsed, text = page(write(loaded, root) / "report.html")
     assert [address[:26] for address in parsed.loaded] == ["data:image/svg+xml;base64,"]
     assert "Drawn of PA" in text
 
@@ -113,7 +123,7 @@ def test_figures_are_inlined_with_their_captions(stored, monkeypatch):
 def test_reports_of_other_data_presets_and_settings_lie_apart(tmp_path):
     root = tmp_path / "mlruns"
     kinds = [{}, {"quick": True}, {"base": "released"}, {"sets": ["case.clusters=4"]}]
-    places = [report.folder(stores.load(tmp_path, **kind), root) for kind in kinds]
+    places = [writing.locate_report(stores.load(tmp_path, **kind), root) for kind in kinds]
     names = [place.relative_to(root / "reports").as_posix() for place in places]
     assert names == ["made", "made/synthetic-tiny", "made/synthetic-released", "made/case.clusters=4"]
 
@@ -121,7 +131,7 @@ def test_reports_of_other_data_presets_and_settings_lie_apart(tmp_path):
 def test_show_prints_table_and_verdicts(stored):
     loaded, root = stored
     console = Console(width=80, record=True, file=io.StringIO())
-    report.show(loaded, root, console)
+    terminal.show_report(writing.write_report(records.read(loaded, root)), console)
     text = re.sub(r"\s+", " ", console.export_text())
     assert "appears on the test bed: row 2 beats row 1 on mAP by 2" in text
     assert "not evidence about THUMOS14" in text
@@ -131,16 +141,18 @@ def test_a_sequential_study_is_shown_with_the_seeds_it_has(tmp_path):
     root, options = tmp_path / "mlruns", {"claims": stores.claim(BEATS), "seeds": "{at_least: 3, at_most: 10}"}
     loaded = stores.load(tmp_path, **options)
     stores.fill(loaded, root, lambda row, seed, name: 40.0 + np.random.default_rng([row, seed]).normal())
-    assert max(run.seed for run in report.grown(loaded, root).runs) == 2, "not grown: the next look has not been taken"
+    short = read_grown_records(loaded, root).study
+    assert max(run.seed for run in short.runs) == 2, "not grown: the next look has not been taken"
     stores.fill(study.with_seeds(loaded, {1: 5, 2: 5}), root, lambda row, seed, name: 40.0 + seed % 2 * row)
-    grown = report.grown(loaded, root)
+    found = read_grown_records(loaded, root)
+    grown = found.study
     assert {row: max(r.seed for r in grown.runs if r.row == row) for row in (1, 2, 3)} == {1: 4, 2: 4, 3: 2}
-    assert any("Sequential" in note for note in report.notes(grown, []))
+    assert any("Sequential" in note for note in list_notes(found))
 
 
 def test_the_report_card_lists_every_study(stored):
     root = stored[1]
-    path = card.write({"root": root})
+    path = card.write_card({"root": root})
     parsed, text = page(path)
     assert path == root / "reports/index.html"
     for name in card.STUDIES.glob("table*.yaml"):
@@ -153,7 +165,7 @@ def test_the_report_card_lists_every_study(stored):
 
 def test_the_command_needs_neither_torch_nor_mlflow(stored):
     loaded, root = stored
-    code = "import sys; from harness.report.writing import main; code = main(sys.argv[1:])\n"
+    code = "import sys; from harness.report.command import main; code = main(sys.argv[1:])\n"
     code += "assert not {'torch', 'mlflow'} & set(sys.modules); sys.exit(code)"
     command = [sys.executable, "-c", code, str(loaded.path), "--output", str(root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -162,5 +174,19 @@ def test_the_command_needs_neither_torch_nor_mlflow(stored):
 
 
 def test_bad_input_is_refused(tmp_path, capsys):
-    assert report.main(["nosuchstudy", "--output", str(tmp_path)]) == 2
+    assert command.main(["nosuchstudy", "--output", str(tmp_path)]) == 2
     assert "nosuchstudy" in capsys.readouterr().err
+
+
+def test_a_figure_that_fails_is_told_in_the_terminal_and_on_the_page(tmp_path):
+    (tmp_path / "broken_figure.py").write_text("def draw(records):\n    raise KeyError('planted')\n")
+    loaded = replace(stores.load(tmp_path, seeds="1"), figures=("broken_figure:draw", "effects"))
+    stores.fill(loaded, tmp_path / "mlruns")
+    report = writing.write_report(records.read(loaded, tmp_path / "mlruns"))
+    console = Console(width=100, record=True, file=io.StringIO())
+    terminal.show_report(report, console)
+    told = "Figure 'broken_figure-draw' could not be drawn (KeyError: 'planted')."
+    assert told in re.sub(r"\s+", " ", console.export_text())
+    parsed, text = page(report.folder / "report.html")
+    assert told in text
+    assert len(parsed.loaded) == 1, "the other figure is drawn"

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from harness import study
-from harness.report import layout, notation, tables
-from harness.report import writing as report
+from harness.report import latex, layout, notation, tables, terminal
+from harness.report.notes import list_notes
 from harness.sources import HOME
 
 from support import stores
@@ -81,24 +81,24 @@ DOCUMENT = r"\documentclass{article}\usepackage{booktabs,amssymb,graphicx}\begin
 def two(tmp_path):
     """The study at two seeds and its cells."""
     loaded = stores.load(tmp_path, seeds="2")
-    return loaded, tables.cells(loaded, stores.frame(loaded, VALUES))
+    return loaded, tables.make_cells(stores.records(loaded, VALUES))
 
 
 def test_csv(two):
-    assert tables.write_csv(*two) == CSV
+    assert tables.format_csv(*two) == CSV
 
 
 def test_markdown(two):
-    assert tables.markdown(*two, ["a note"]) == MARKDOWN
+    assert tables.format_markdown(*two, ["a note"]) == MARKDOWN
 
 
 def test_latex(two):
-    assert tables.latex(*two, ["100 % of hat P^A"]) == LATEX
+    assert latex.format_latex(*two, ["100 % of hat P^A"]) == LATEX
 
 
 def test_terminal_shows_measured_beside_published(two):
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(tables.terminal(*two))
+    console.print(terminal.make_table(*two))
     text = console.export_text()
     assert re.search(r"1\s+39\.0 ± 1\.4\s+38\.3\s+0\.60 ± 0\.14\s+2\.77\s+2", text)
     assert re.search(r"3\s+✓\s+✓\s+–\s+46\.2\s+–\s+–\s+0", text)
@@ -106,8 +106,8 @@ def test_terminal_shows_measured_beside_published(two):
 
 def test_comparison_has_the_papers_layout(tmp_path):
     loaded = stores.load(tmp_path, text=COMPARISON, seeds="2")
-    cells = tables.cells(loaded, stores.frame(loaded, {(1, "0.5"): [30, 32], (1, "AVG"): [40, 41]}))
-    shown = layout.layout(loaded, cells)
+    cells = tables.make_cells(stores.records(loaded, {(1, "0.5"): [30, 32], (1, "AVG"): [40, 41]}))
+    shown = layout.lay_out(loaded, cells)
     assert [head.name for head in shown.heads] == ["", "Row", "Method", "", "0.5", "AVG (test-selected)", "n"]
     assert [line.cells for line in shown.lines] == [
         ("Full", "", "First", "CVPR'16", "19.0", "–", ""),
@@ -115,24 +115,25 @@ def test_comparison_has_the_papers_layout(tmp_path):
         ("Ours", "", "CASE", "published", "37.7", "46.2", ""),
         ("", "1", "CASE", "measured", "31.0 ± 1.4", "40.5 ± 0.71", "2"),
     ]
-    lines = list(csv.DictReader(io.StringIO(tables.write_csv(loaded, cells))))
+    lines = list(csv.DictReader(io.StringIO(tables.format_csv(loaded, cells))))
     assert [line["label"] for line in lines] == ["First", "First", "Second", "Second", "CASE", "CASE"]
     assert {line["metric"] for line in lines} == {"0.5", "AVG (test-selected)"}
     assert all(line["mean"] == "" for line in lines[:4]), "reported rows are never measured"
-    assert tables.latex(loaded, cells, []).count(r"\midrule") == 3
+    assert latex.format_latex(loaded, cells, []).count(r"\midrule") == 3
 
 
 def test_every_study_of_the_project_has_a_table(tmp_path):
     """Before anything has run, measured cells are dashes and published ones stand."""
     for path in sorted(HOME.glob("studies/*.yaml")):
         loaded = study.load(path, root=tmp_path)
-        cells = tables.cells(loaded, stores.frame(loaded, {}))
-        shown = layout.layout(loaded, cells)
+        records = stores.records(loaded, {})
+        cells = tables.make_cells(records)
+        shown = layout.lay_out(loaded, cells)
         assert {len(line.cells) for line in shown.lines} == {len(shown.heads)}, path.name
         assert all(cell.text == "–" for cell in cells)
-        latex = tables.latex(loaded, cells, report.notes(loaded, []))
-        assert latex.isascii(), path.name
-        assert latex.count("{") == latex.count("}")
+        text = latex.format_latex(loaded, cells, list_notes(records))
+        assert text.isascii(), path.name
+        assert text.count("{") == text.count("}")
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
@@ -140,8 +141,9 @@ def test_latex_compiles(tmp_path):
     parts = []
     for path in sorted(HOME.glob("studies/table*.yaml")):
         loaded = study.load(path, root=tmp_path)
-        cells = tables.cells(loaded, stores.frame(loaded, {}))
-        parts.append(tables.latex(loaded, cells, report.notes(loaded, [])) + r"\clearpage")
+        records = stores.records(loaded, {})
+        cells = tables.make_cells(records)
+        parts.append(latex.format_latex(loaded, cells, list_notes(records)) + r"\clearpage")
     (tmp_path / "all.tex").write_text(DOCUMENT % "\n".join(parts))
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -149,7 +151,7 @@ def test_latex_compiles(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "html", "latex"),
+    ("text", "html", "tex"),
     [
         ("hat P^A", "<i>P\u0302</i><sup>A</sup>", r"$\hat{P}^{A}$"),
         ("H(mean P^C)", "H(mean <i>P</i><sup>C</sup>)", r"H(mean $P^{C}$)"),
@@ -159,6 +161,6 @@ def test_latex_compiles(tmp_path):
         ("Hölder ± ✓", "Hölder ± ✓", r"Holder $\pm$ $\checkmark$"),
     ],
 )
-def test_notation(text, html, latex):
-    assert notation.html(text) == html
-    assert notation.latex(text) == latex
+def test_notation(text, html, tex):
+    assert notation.format_html(text) == html
+    assert notation.format_latex(text) == tex

@@ -2,7 +2,7 @@
 
 import sys
 
-from harness.report.writing import main
+from harness.report.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,6 +6,7 @@ has one number per column, and our rows beneath the reported ones, published and
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ class Cell:
 
     @property
     def printed(self) -> str:
-        return number(self.paper, self.digits)
+        return format_number(self.paper, self.digits)
 
 
 @dataclass(frozen=True)
@@ -72,63 +73,65 @@ class Layout:
     lines: tuple[Line, ...]
 
 
-def number(value: float | None, digits: int) -> str:
+def format_number(value: float | None, digits: int) -> str:
     """A published number, with more digits where it has them; a dash for none."""
     if value is None:
         return DASH
     return max(f"{value:.{digits}f}", f"{value:g}", key=len)
 
 
-def digits_of(metric: str) -> int:
+def count_digits(metric: str) -> int:
     """Digits behind the point: one in percent, two else."""
     return 1 if metric.startswith(PERCENT) else 2
 
 
-def title(column: "Column") -> str:
+def name_column(column: "Column") -> str:
     """A column's name, labelled where it shows the checkpoint that is best on test."""
     return column.name + (SELECTED if column.selection == "best" else "")
 
 
-def layout(study: "Study", cells: Sequence[Cell]) -> Layout:
+def lay_out(study: "Study", cells: Sequence[Cell]) -> Layout:
     """The table of a study in the layout that it asks for."""
     by_row: dict[int, list[Cell]] = {row.number: [] for row in study.rows}
     for cell in cells:
         by_row[cell.row].append(cell)
-    return comparison(study, by_row) if study.reported else ablation(study, by_row)
+    return lay_comparison(study, by_row) if study.reported else lay_ablation(study, by_row)
 
 
-def ablation(study: "Study", by_row: Mapping[int, list[Cell]]) -> Layout:
+def lay_ablation(study: "Study", by_row: Mapping[int, list[Cell]]) -> Layout:
     """One line per row: number, toggles or label, then measured and published per column, and n."""
-    ticks, labels = toggles(study), labelled(study)
+    ticks, labels = list_ticks(study), has_labels(study)
     published = [any(row.paper.get(c.name) is not None for row in study.rows) for c in study.columns]
     heads = [Head("Row", "row"), *([Head("Setting", "text")] if labels else []), *(Head(t, "check") for t in ticks)]
     for column, known in zip(study.columns, published):
-        heads.append(Head("measured" if known else title(column), "measured", title(column) if known else ""))
-        heads += [Head("paper", "paper", title(column))] if known else []
+        name = name_column(column)
+        heads += (
+            [Head("measured", "measured", name), Head("paper", "paper", name)] if known else [Head(name, "measured")]
+        )
     lines = []
     for row in study.rows:
         line = [str(row.number), *([row.label] if labels else []), *(CHECK if t in row.on else "" for t in ticks)]
         for cell, known in zip(by_row[row.number], published):
             line += [cell.text, cell.printed] if known else [cell.text]
-        lines.append(Line("ablation", (*line, count(by_row[row.number]))))
+        lines.append(Line("ablation", (*line, count_seeds(by_row[row.number]))))
     return Layout((*heads, Head("n", "n")), tuple(lines))
 
 
-def comparison(study: "Study", by_row: Mapping[int, list[Cell]]) -> Layout:
+def lay_comparison(study: "Study", by_row: Mapping[int, list[Cell]]) -> Layout:
     """Reported methods, then each of our rows: as published (where it is) and as measured."""
     heads = (
         *(Head("Row", "row"), Head("Method", "text"), Head("", "text")),
-        *(Head(title(column), "measured") for column in study.columns),
+        *(Head(name_column(column), "measured") for column in study.columns),
         Head("n", "n"),
     )
-    lines = [*(reported(study, entry) for entry in study.reported)]
+    lines = [*(make_reported_line(study, entry) for entry in study.reported)]
     for row in study.rows:
-        lines += list(ours(row, by_row[row.number]))
+        lines += list(make_own_lines(row, by_row[row.number]))
     several = len({line.group for line in lines if line.kind == "reported"}) > 1
-    return sectioned(Layout(heads, tuple(lines))) if several else Layout(heads, tuple(lines))
+    return name_sections(Layout(heads, tuple(lines))) if several else Layout(heads, tuple(lines))
 
 
-def sectioned(table: Layout) -> Layout:
+def name_sections(table: Layout) -> Layout:
     """The table with each group's name before its first line."""
     groups = [""] + [line.group for line in table.lines]
     lines = tuple(
@@ -138,30 +141,36 @@ def sectioned(table: Layout) -> Layout:
     return Layout((Head("", "text"), *table.heads), lines)
 
 
-def reported(study: "Study", entry: Mapping[str, Any]) -> Line:
+def make_reported_line(study: "Study", entry: Mapping[str, Any]) -> Line:
     """The line of another method."""
-    numbers = [number(entry["paper"].get(c.name), digits_of(c.metric)) for c in study.columns]
+    numbers = [format_number(entry["paper"].get(c.name), count_digits(c.metric)) for c in study.columns]
     return Line("reported", ("", entry["label"], entry.get("venue", ""), *numbers, ""), entry.get("group", ""))
 
 
-def ours(row: "Row", cells: Sequence[Cell]) -> Iterator[Line]:
+def make_own_lines(row: "Row", cells: Sequence[Cell]) -> Iterator[Line]:
     """The lines of one of our rows."""
     if any(cell.paper is not None for cell in cells):
         yield Line("published", ("", row.label, "published", *(c.printed for c in cells), ""), "Ours")
-    yield Line("measured", (str(row.number), row.label, "measured", *(c.text for c in cells), count(cells)), "Ours")
+    numbers = [cell.text for cell in cells]
+    yield Line("measured", (str(row.number), row.label, "measured", *numbers, count_seeds(cells)), "Ours")
 
 
-def toggles(study: "Study") -> list[str]:
+def list_ticks(study: "Study") -> list[str]:
     """Toggles shown as columns of check marks; one alone says no more than a label."""
     ticks = [name for name in study.toggles if any(row.on for row in study.rows)]
-    return ticks if len(ticks) > 1 or not labelled(study) else []
+    return ticks if len(ticks) > 1 or not has_labels(study) else []
 
 
-def labelled(study: "Study") -> bool:
+def has_labels(study: "Study") -> bool:
     """Whether rows have labels that say more than their toggles."""
     return not study.toggles or any(row.label != (" + ".join(row.on) or "baseline") for row in study.rows)
 
 
-def count(cells: Sequence[Cell]) -> str:
+def group_heads(heads: Sequence[Head]) -> list[tuple[str, int]]:
+    """Neighbouring heads of the same group, with their number."""
+    return [(group, len(list(members))) for group, members in groupby(heads, key=lambda head: head.group)]
+
+
+def count_seeds(cells: Sequence[Cell]) -> str:
     """Seeds of a row."""
     return str(max((cell.summary.n for cell in cells), default=0))

@@ -17,9 +17,22 @@ SPECIAL = {
     "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$", "✓": r"$\checkmark$", "–": "--", "—": "---",
     "−": "$-$", "<": "$<$", ">": "$>$", "→": r"$\to$", "“": "``", "”": "''", "’": "'",
 } | {letter: rf"$\{name}$" for letter, name in NAMES.items()}  # fmt: skip
+SETTINGS = {  # how the paper writes what a study sets
+    "case.clusters": "K^C",
+    "case.lambda_c": "lambda_C",
+    "case.lambda_r": "lambda_R",
+    "case.sigma": "σ",
+    "case.rho": "ρ",
+    "case.epsilon": "ε",
+    "case.options.gamma": "γ",
+    "case.options.lambda_a": "lambda_A",
+    "case.options.omega_test": "omega_test",
+    "case.options.omega": "ω",
+    "case.cat": "weight of hat P^A",
+}
 
 
-def html(text: str) -> str:
+def format_html(text: str) -> str:
     """Text as HTML, symbols with raised or lowered indices."""
 
     def symbol(found: re.Match[str]) -> str:
@@ -30,17 +43,17 @@ def html(text: str) -> str:
     return SYMBOL.sub(symbol, escape(text))
 
 
-def latex(text: str) -> str:
+def format_latex(text: str) -> str:
     """Text for pdflatex: symbols in math, special characters escaped, other letters by their plain ones."""
-    return in_math(text, plain)
+    return format_math(text, escape_plain)
 
 
-def mathtext(text: str) -> str:
+def format_mathtext(text: str) -> str:
     """Text for a figure of matplotlib: symbols in math."""
-    return in_math(text, lambda rest: rest.replace("$", r"\$"))
+    return format_math(text, lambda rest: rest.replace("$", r"\$"))
 
 
-def in_math(text: str, between: Callable[[str], str]) -> str:
+def format_math(text: str, between: Callable[[str], str]) -> str:
     """Symbols between dollar signs, ``between`` applied to the rest."""
     out, at = [], 0
     for found in SYMBOL.finditer(text):
@@ -52,11 +65,18 @@ def in_math(text: str, between: Callable[[str], str]) -> str:
     return "".join([*out, between(text[at:])])
 
 
-def plain(text: str) -> str:
+def escape_plain(text: str) -> str:
     """Text without symbols for pdflatex."""
-    return "".join(SPECIAL.get(c, c) if c in SPECIAL or c.isascii() else folded(c) for c in text)
+    return "".join(SPECIAL.get(c, c) if c in SPECIAL or c.isascii() else fold_letter(c) for c in text)
 
 
-def folded(letter: str) -> str:
+def fold_letter(letter: str) -> str:
     """A letter beyond ASCII without its accent; a question mark where nothing is left."""
     return unicodedata.normalize("NFKD", letter).encode("ascii", "ignore").decode() or "?"
+
+
+def spell_settings(label: str) -> str:
+    """A row's label with the paper's symbols in place of setting paths."""
+    for path, symbol in SETTINGS.items():
+        label = re.sub(rf"(?<![\w.]){re.escape(path)}(?![\w.])", symbol, label)
+    return label

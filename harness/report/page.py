@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -14,10 +14,11 @@ from markupsafe import Markup
 from harness.claims import statistics as stats
 from harness.claims import verdicts as claims
 from harness.errors import ConfigError
-from harness.report import layout, notation, provenance, tables
-from harness.store import files
+from harness.report import provenance
+from harness.report.content import Report
+from harness.report.layout import group_heads, lay_out
+from harness.report.notation import format_html
 from harness.study import keys, presets
-from harness.track.stamps import read_addresses
 
 if TYPE_CHECKING:
     from harness.study import Study
@@ -27,30 +28,30 @@ MEDIA = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
 @cache
-def environment() -> Environment:
+def make_environment() -> Environment:
     """Templates with the filters they use; everything is escaped."""
     out = Environment(
         loader=PackageLoader("harness.report", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     out.filters["evidence"] = claims.evidence_text
-    out.filters["symbols"] = lambda text: Markup(notation.html(text))  # escapes before it marks up
-    out.filters["inline"] = inline
+    out.filters["symbols"] = lambda text: Markup(format_html(text))  # escapes before it marks up
+    out.filters["inline"] = inline_picture
     out.filters["decimals"] = stats.decimals
-    out.filters["whisker"] = whisker
+    out.filters["whisker"] = draw_whisker
     return out
 
 
-def dumps(content: Any) -> str:
+def dump_json(content: Any) -> str:
     """JSON for people."""
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"
 
 
-def inline(path: Path) -> str:
+def inline_picture(path: Path) -> str:
     """A picture as a data address."""
     return f"data:{MEDIA[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
 
 
-def whisker(v: claims.Verdict) -> Markup:
+def draw_whisker(v: claims.Verdict) -> Markup:
     """A verdict's interval as a picture: dashed at 0, a dot at the mean, a diamond at the claimed size."""
     if not isfinite(v.low):
         return Markup("")
@@ -68,56 +69,32 @@ def whisker(v: claims.Verdict) -> Markup:
     return Markup(f"<svg {frame}>{''.join(parts)}</svg>")
 
 
-def pictures(drawn: Sequence[Path]) -> list[dict[str, Any]]:
-    """Figures to show, one format of each, with the title and caption that lie beside them as JSON."""
-    chosen: dict[str, Path] = {}
-    for path in sorted((p for p in drawn if p.suffix in MEDIA), key=lambda p: p.suffix == ".svg"):
-        chosen.setdefault(path.stem, path)
-    out = []
-    for path in chosen.values():
-        about = files.read_json(path.with_suffix(".json")) or {}
-        out.append({"path": path, "title": about.get("title", path.stem), "caption": about.get("caption", "")})
-    return out
-
-
-def report(
-    study: "Study",
-    table: Sequence[layout.Cell],
-    verdicts: Sequence[claims.Verdict],
-    notes: Sequence[str],
-    drawn: Sequence[Path],
-    root: Path,
-) -> str:
-    """The page of one study."""
-    shown = layout.layout(study, table)
-    return (
-        environment()
-        .get_template("report.html")
-        .render(
-            study=study,
-            shown=shown,
-            groups=tables.groups(shown.heads),
-            verdicts=verdicts,
-            counts=claims.counts(verdicts),
-            words=claims.words_of(verdicts),
-            scope=claims.scope(study, [row.number for row in study.rows]),
-            synthetic=claims.synthetic(study),
-            notes=notes,
-            pictures=pictures(drawn),
-            cells=table,
-            settings=settings(study),
-            facts=provenance.facts(study, root),
-            changes=provenance.changes(),
-            links=provenance.links(study, read_addresses(study, root)),
-        )
+def format_page(report: Report, links: Mapping[str, str]) -> str:
+    """The page of one study; ``links``: identity of a run -> address of its page."""
+    study, verdicts = report.records.study, report.verdicts
+    shown = lay_out(study, report.cells)
+    page = make_environment().get_template("report.html")
+    return page.render(
+        report=report,
+        study=study,
+        shown=shown,
+        groups=group_heads(shown.heads),
+        counts=claims.counts(verdicts),
+        words=claims.words_of(verdicts),
+        scope=claims.scope(study, [row.number for row in study.rows]),
+        synthetic=claims.synthetic(study),
+        settings=compare_settings(study),
+        facts=provenance.list_facts(report.records),
+        changes=provenance.list_changes(),
+        links=provenance.list_links(study, links),
     )
 
 
-def settings(study: "Study") -> dict[str, Any]:
+def compare_settings(study: "Study") -> dict[str, Any]:
     """Settings beside those of the preset: what all rows share, what varies between rows, and everything."""
     flat = [keys.flat(row.settings) for row in study.rows]
     names = list(dict.fromkeys(name for values in flat for name in values))
-    preset = base_values(study.base)
+    preset = read_preset(study.base)
     columns = {name: [str(values.get(name, "")) for values in flat] for name in names}
     varies = {name: found for name, found in columns.items() if len(set(found)) > 1}
     same = {name: found[0] for name, found in columns.items() if name not in varies}
@@ -125,18 +102,9 @@ def settings(study: "Study") -> dict[str, Any]:
     return {"preset": preset, "common": common, "varies": varies, "all": same}
 
 
-def base_values(base: str) -> dict[str, str]:
+def read_preset(base: str) -> dict[str, str]:
     """Settings of a preset as text; empty for one that lies beside its study."""
     try:
         return {name: str(value) for name, value in keys.flat(presets.preset(base)).items()}
     except ConfigError:
         return {}
-
-
-def front(cards: Sequence[Mapping[str, Any]], scope: str, others: Sequence[Mapping[str, Any]]) -> str:
-    """The report card: all studies, their claims and how many hold; ``others``: reports of other data or presets."""
-    total = {status: sum(card["counts"][status] for card in cards) for status in claims.STATUSES}
-    words = claims.words_of([verdict for card in cards for verdict in card["verdicts"]])
-    bed = any(card["done"] and claims.synthetic(card["study"]) for card in cards)
-    page = environment().get_template("index.html")
-    return page.render(cards=cards, total=total, words=words, scope=scope, others=others, synthetic=bed)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import sources
 from harness.sources import git
-from harness.store import results
+from harness.store.records import Records
 from harness.track.stamps import identify_row, identify_run
 
 if TYPE_CHECKING:
@@ -20,33 +20,34 @@ LIBRARIES = ("numpy", "scipy", "pandas", "mlflow")
 CHANGES = 400  # lines of uncommitted changes that a page shows
 
 
-def facts(study: "Study", root: Path) -> dict[str, str]:
+def list_facts(records: Records) -> dict[str, str]:
     """What a reader needs to believe the numbers, or to make them again."""
-    records = [results.read_training(root, key) or {} for key in dict.fromkeys(run.training_key for run in study.runs)]
-    done = [record for record in records if record.get("status") == "ok"]
-    seconds = sum(record.get("seconds", {}).get("total", 0) for record in done)
-    ends = sorted(record["finished"] for record in done)
+    study, trainings = records.study, records.trainings
+    done = [training for training in trainings.values() if training.get("status") == "ok"]
+    seconds = sum(training.get("seconds", {}).get("total", 0) for training in done)
+    ends = sorted(training["finished"] for training in done)
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
     return {
         "commit": git("describe", "--always", "--dirty", "--abbrev=12") or "unknown",
-        "source digest of the results": listed({record["digest"] for record in done}) or "no results",
-        "source digest now": listed({sources.digest(row.settings.case.baseline) for row in study.rows}),
-        "trained with": "torch " + (listed({str(record.get("torch")) for record in done}) or "(no results)"),
-        "rendered with": f"Python {platform.python_version()}, " + ", ".join(f"{n} {version(n)}" for n in LIBRARIES),
-        "machine": machine(),
-        "data fingerprint": listed({row.fingerprint for row in study.rows if row.fingerprint}) or "absent",
-        "trainings": f"{len(done)} of {len(records)} finished; {len(study.runs)} results share them",
+        "source digest of the results": join_sorted({training["digest"] for training in done}) or "no results",
+        "source digest now": join_sorted({sources.digest(row.settings.case.baseline) for row in study.rows}),
+        "trained with": "torch " + (join_sorted({str(training.get("torch")) for training in done}) or "(no results)"),
+        "rendered with": f"Python {platform.python_version()}, {libraries}",
+        "machine": describe_machine(),
+        "data fingerprint": join_sorted({row.fingerprint for row in study.rows} - {""}) or "absent",
+        "trainings": f"{len(done)} of {len(trainings)} finished; {len(study.runs)} results share them",
         "wall time": f"{seconds:.0f} s of training, {seconds / max(1, len(done)):.1f} s each",
         "finished": " to ".join(dict.fromkeys((ends[0], ends[-1]))) if ends else "-",
-        "seeds": listed({str(run.seed) for run in study.runs}) or "none",
+        "seeds": join_sorted({str(run.seed) for run in study.runs}) or "none",
     }
 
 
-def listed(values: set[str]) -> str:
+def join_sorted(values: set[str]) -> str:
     """Values in order; numbers by size."""
     return ", ".join(sorted(values, key=lambda v: v.zfill(4) if v.isdigit() else v))
 
 
-def machine() -> str:
+def describe_machine() -> str:
     """System, processor and number of cores of the machine that renders; no name of it."""
     model = ""
     if (about := Path("/proc/cpuinfo")).exists():
@@ -55,14 +56,14 @@ def machine() -> str:
     return f"{platform.system()} {platform.machine()}, {model or 'processor unknown'}, {os.cpu_count()} cores"
 
 
-def changes() -> list[str]:
+def list_changes() -> list[str]:
     """Uncommitted changes of tracked files, cut to ``CHANGES`` lines."""
     lines = git("diff", "HEAD", "--no-color").splitlines()
     more = [f"... and {len(lines) - CHANGES} lines more"] if len(lines) > CHANGES else []
     return [*islice(lines, CHANGES), *more]
 
 
-def links(study: "Study", addresses: Mapping[str, str]) -> list[dict[str, Any]]:
+def list_links(study: "Study", addresses: Mapping[str, str]) -> list[dict[str, Any]]:
     """Per row the address of its MLflow run and of its seeds' runs, as far as they are mirrored (``track.stamps``)."""
     out = []
     for row in study.rows:

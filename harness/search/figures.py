@@ -42,12 +42,12 @@ def draw_figures(found: Findings, folder: Path) -> tuple[list[Picture], list[str
     if len(list_complete(found)) < LEAST:
         return [], [f"Figures need {LEAST} complete trials; there are {len(list_complete(found))}."]
     pictures = []
-    with style.applied():
+    with style.apply_style():
         for name, (title, draw) in FIGURES.items():
             drawn = draw(found)
             if drawn is None:
                 continue
-            style.save(drawn[0], folder / name)
+            style.save_figure(drawn[0], folder / name)
             pictures.append(Picture(folder / f"{name}.png", title, drawn[1]))
     return pictures, []
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from harness.report.writing import folder
+from harness.report.writing import locate_report
 from harness.search.figures import Picture, draw_figures
 from harness.search.findings import Comparison, Findings, average, show, word_verdict
 from harness.search.task import MEASURED, Task
@@ -23,7 +23,7 @@ HEADS = ("metric", "default", "tuned", "difference", "95 % interval", "p", "seed
 
 def write_report(found: Findings, root: Path, journal: Path) -> tuple[Path, list[str]]:
     """Write files and figures; returns their folder, and the notes that stand beside the numbers."""
-    place = folder(found.task.study, root)
+    place = locate_report(found.task.study, root)
     place.mkdir(parents=True, exist_ok=True)
     pictures, trouble = draw_figures(found, place)
     notes = [*list_notes(found), *trouble]
@@ -139,10 +139,10 @@ def format_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
 
 def format_page(found: Findings, notes: Sequence[str], pictures: Sequence[Picture], journal: Path) -> str:
     """report.html, self-contained."""
-    from harness.report.page import environment
+    from harness.report.page import make_environment
 
     return (
-        environment()
+        make_environment()
         .get_template("search.html")
         .render(
             found=found,

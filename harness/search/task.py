@@ -230,6 +230,6 @@ def read_constraint(text: Any, node: Node, errors: list[str]) -> Constraint | No
 
 def locate_journal(study: Study, root: Path) -> Path:
     """Where the trials of a search are kept."""
-    from harness.report.writing import folder
+    from harness.report.writing import locate_report
 
-    return root / "searches" / folder(study, root).relative_to(root / "reports") / "journal.log"
+    return root / "searches" / locate_report(study, root).relative_to(root / "reports") / "journal.log"

@@ -64,7 +64,7 @@ def record(run: study.Run, columns: Sequence[study.Column], values: Values) -> R
         given = values.get((run.row, column.name), ())
         if run.seed < len(given):
             metrics[column.metric] = given[run.seed]
-    return Record(run, "ok", {}, {"metrics": metrics}, Path("nowhere"))
+    return Record(run, "ok", {}, {"metrics": metrics, "best": {"metrics": metrics}}, Path("nowhere"))
 
 
 def fill(loaded: study.Study, root, metric=None, curve=None, failed=()):

@@ -1,115 +1,184 @@
-"""Figures of a study from the run store: PNG and PDF, redrawn only when what they show changes. Never torch.
+"""Figures of a study from its records: PNG and PDF, redrawn only when what they show changes. Never torch.
 
-A figure is a function ``(Context) -> (matplotlib Figure, caption)`` of one of the modules here; None where there is
-nothing to draw.
+A figure is a function ``(Records) -> Drawing`` of one of the modules here; None where there is nothing to draw. A
+function of one's own may also return a matplotlib figure.
 """
 
 import hashlib
+import inspect
 import json
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import re
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import sources
 from harness.errors import ConfigError, hint
-from harness.store import files, results
+from harness.report.figures.drawing import Drawing, Drawn
+from harness.store.files import read_json, write_json
+from harness.store.records import Records
+from harness.study.figures import FIGURES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from matplotlib.figure import Figure
 
-    from harness.study import Run, Study
+    from harness.study import Study
 
-FIGURES: Mapping[str, tuple[str, str]] = {  # name -> module of this package, title
-    "entropy": ("training", "Entropy of the pseudo-labels over training (Fig. 3)"),
-    "ranges": ("training", "Range of P^A and of the pseudo-labels over training (Fig. 4)"),
-    "sweep": ("summary", "The sweep as a curve"),
-    "effects": ("summary", "Differences to the reference row"),
-    "per_class": ("detections", "Average precision per class"),
-    "reliability": ("summary", "mAP over tIoU"),
-    "timelines": ("videos", "Time lines (Fig. 7, 8)"),
-    "worst": ("videos", "Worst videos (Fig. 9)"),
-    "clusters": ("clusters", "What the clusters hold (Fig. 5)"),
-    "tsne": ("clusters", "Snippet embeddings and cluster prototypes (Fig. 6)"),
-}
+__all__ = ["Drawing", "Drawn", "draw_figures"]
+Draw = Callable[[Records], "Drawing | Figure | None"]
 
 
-@dataclass(frozen=True)
-class Context:
-    """What a figure may read: the study, the run store, and the videos that were asked for."""
+def draw_figures(
+    records: Records, folder: Path, names: Sequence[str | Draw] | None = None, videos: Sequence[str] = ()
+) -> tuple[list[Drawn], list[str]]:
+    """Draw ``names`` (default: what the study asks for) into ``folder``: what was drawn, and what failed with why.
 
-    study: "Study"
-    root: Path
-    videos: tuple[str, ...] = ()
-
-    def runs(self, row: int, column: str | None = None) -> list["Run"]:
-        """Finished runs of a row, one per seed, under its first column's scoring unless another is named."""
-        name = column or self.study.columns[0].name
-        mine = [run for run in self.study.runs if run.row == row and name in run.columns]
-        return [run for run in mine if results.status(self.root, run) in {"ok", "stale"}]
-
-
-def draw(
-    study: "Study", root: Path, folder: Path, names: Sequence[str] | None = None, videos: Sequence[str] = ()
-) -> list[Path]:
-    """Draw ``names`` (default: what the study asks for) into ``folder``; returns the PNG files that exist.
-
-    ConfigError for an unknown name, before anything is drawn.
+    A figure that fails costs itself alone. ``videos``: the test videos whose time lines are shown; ConfigError where
+    one is none. A name may be a function of one's own.
     """
-    wanted = list(dict.fromkeys(study.figures if names is None else names))
-    if unknown := [name for name in wanted if name not in FIGURES]:
-        raise ConfigError(
-            [f"{study.path}: figures: unknown figure '{name}'; {hint(name, FIGURES)}" for name in unknown]
-        )
-    context = Context(study, root, tuple(videos))
+    wanted = choose_figures(records, videos) if names is None else names
+    drawn: list[Drawn] = []
+    troubles: list[str] = []
     folder.mkdir(parents=True, exist_ok=True)
-    return [path for name in wanted if (path := _drawn(name, context, folder)) is not None]
+    check_videos(records, videos)
+    for name in dict.fromkeys(wanted):
+        try:
+            found = draw_figure(name, records, folder, videos)
+        except Exception as error:
+            remove_files(folder / name_file(name))
+            troubles.append(f"Figure '{name_file(name)}' could not be drawn ({type(error).__name__}: {error}).")
+        else:
+            drawn += [found] if found else []
+    return drawn, troubles
 
 
-def _drawn(name: str, context: Context, folder: Path) -> Path | None:
-    """The PNG of one figure, from before when nothing it shows has changed."""
-    path, record = folder / f"{name}.png", folder / f"{name}.json"
-    digest = inputs(name, context)
-    known = files.read_json(record) or {}
-    if known.get("digest") == digest and path.exists():
-        return path
-    from harness.report.figures import style
+def choose_figures(records: Records, videos: Sequence[str]) -> list[str]:
+    """The figures that a study names; else its claims, and its sweep or its differences to the reference row."""
+    study = records.study
+    if study.missing:
+        return []
+    named = list(study.figures)
+    if not named:
+        from harness.report.figures.summary import find_sweep
 
+        named = ["forest"] if study.claims else []
+        named += ["sweep"] if find_sweep(study) else []
+        named = named or ["effects" if len(study.rows) > 1 else "reliability"]
+    return [*named, *(["timelines"] if videos and "timelines" not in named else [])]
+
+
+def check_videos(records: Records, videos: Sequence[str]) -> None:
+    """ConfigError where a video asked for is no test video of the study."""
+    finished = [record for record in records.records if record.finished]
+    if not videos or not finished:
+        return
+    ids = records.dataset(finished[0]).test.ids
+    unknown = [video for video in videos if video not in ids]
+    if unknown:
+        raise ConfigError([f"--videos: no test video '{video}'; {shorten_hint(video, ids)}" for video in unknown])
+
+
+def shorten_hint(video: str, ids: Sequence[str]) -> str:
+    """The nearest name; of hundreds of videos only the first few are listed."""
+    near, _, allowed = hint(video, ids).partition("allowed: ")
+    names = allowed.split(", ")
+    return f"{near}allowed: {', '.join(names[:5])}" + (f" ... ({len(names)} videos)" if len(names) > 5 else "")
+
+
+def draw_figure(name: str | Draw, records: Records, folder: Path, videos: Sequence[str]) -> Drawn | None:
+    """One figure as files, those from before when nothing it shows has changed; None where there is nothing to draw."""
+    path = folder / name_file(name)
+    with find_modules(records.study):
+        draw, title = find_function(name)
+        if name == "timelines" and videos:
+            draw = partial(draw, videos=videos)  # type: ignore[call-arg]
+        digest = digest_inputs(draw, title, records, videos)
+        known = read_json(path.with_suffix(".json")) or {}
+        if known.pop("digest", "") == digest and path.with_suffix(".png").exists():
+            return Drawn(path=path.with_suffix(".png"), **known)
+        from harness.report.figures import style
+
+        with style.apply_style():
+            made = draw(records)
+            if made is None:
+                remove_files(path)
+                return None
+            drawing = made if isinstance(made, Drawing) else Drawing(made, "", title)
+            style.save_figure(drawing.figure, path)
+    caption = f"{drawing.caption} {describe_scope(records.study)}".strip()
+    drawn = Drawn(path.name, path.with_suffix(".png"), title, caption, drawing.alt)
+    about = {key: value for key, value in asdict(drawn).items() if key != "path"}
+    write_json(path.with_suffix(".json"), about | {"digest": digest})
+    return drawn
+
+
+def name_file(name: str | Draw) -> str:
+    """The name of a figure's files."""
+    return re.sub(r"[^\w.-]", "-", name if isinstance(name, str) else name.__name__)
+
+
+def remove_files(path: Path) -> None:
+    """Remove a figure of before: it no longer shows what is there."""
+    for suffix in (".png", ".pdf", ".json"):
+        path.with_suffix(suffix).unlink(missing_ok=True)
+
+
+@contextmanager
+def find_modules(study: "Study") -> "Iterator[None]":
+    """Let modules be imported that lie beside the study file, or where the command runs."""
+    before = list(sys.path)
+    sys.path[:0] = [str(study.path.resolve().parent), str(Path.cwd())]
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def find_function(name: str | Draw) -> tuple[Draw, str]:
+    """The function that draws ``name``, and the figure's title."""
+    if not isinstance(name, str):
+        return name, title_function(name)
+    if ":" in name:
+        module, _, function = name.partition(":")
+        own: Draw = getattr(import_module(module), function)
+        return own, title_function(own)
+    if name not in FIGURES:
+        raise ConfigError([f"unknown figure '{name}'; {hint(name, FIGURES)}"])
     module, title = FIGURES[name]
-    with style.applied():
-        made = function(module, name)(context)
-        if made is None:
-            return None
-        figure, caption = made
-        style.save(figure, folder / name)
-    content = {"title": title, "caption": f"{caption} {scope(context.study)}".strip(), "digest": digest}
-    record.write_text(json.dumps(content, indent=1))
-    return path
+    found: Draw = getattr(import_module(f"harness.report.figures.{module}"), f"draw_{name}")
+    return found, title
 
 
-def function(module: str, name: str) -> Callable[[Context], "tuple[Figure, str] | None"]:
-    """The drawing function ``name`` of a module of this package."""
-    found: Callable[[Context], tuple[Figure, str] | None] = getattr(
-        import_module(f"harness.report.figures.{module}"), name
-    )
-    return found
+def title_function(function: Draw) -> str:
+    """The first line of a function's docstring, else its name."""
+    lines = (function.__doc__ or function.__name__).strip().splitlines()
+    return lines[0].rstrip(".")
 
 
-def scope(study: "Study") -> str:
+def describe_scope(study: "Study") -> str:
     return f"Measured on {study.data}, preset {study.base}."
 
 
-def inputs(name: str, context: Context) -> str:
-    """Digest of what a figure shows: the results' keys and sources, the study's words, and the drawing code."""
-    study = context.study
-    runs = [(run.row, run.seed, run.training_key, run.scoring_key, _when(context.root, run)) for run in study.runs]
+def digest_inputs(draw: Draw, title: str, records: Records, videos: Sequence[str]) -> str:
+    """Digest of what a figure shows: the results' keys, sources and times, the study's words, and the drawing code."""
+    study = records.study
+    states = [
+        (record.status, record.training.get("finished"), record.result.get("finished")) for record in records.records
+    ]
+    runs = [(run.row, run.seed, run.training_key, run.scoring_key) for run in study.runs]
     rows = [(row.number, row.label, dict(row.paper), row.reference) for row in study.rows]
-    code = [sources.code(p.read_text()) for p in sorted(Path(__file__).parent.glob("*.py"))]
-    content: list[Any] = [name, study.title, study.data, study.base, rows, runs, sorted(context.videos), code]
+    words = [study.title, study.data, study.base, list(map(str, study.claims))]
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    own = inspect.getsourcefile(getattr(draw, "func", draw))  # a notebook's function has no file
+    if own and Path(own).is_file():
+        files.append(Path(own))
+    code = [sources.code(path.read_text(encoding="utf-8")) for path in files]
+    content: list[Any] = [title, words, rows, runs, states, sorted(videos), code]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
-
-
-def _when(root: Path, run: "Run") -> str:
-    found = results.read_result(root, run.training_key, run.scoring_key) or {}
-    return f"{found.get('digest')} {found.get('metrics', {}).get('map/avg')}"

@@ -4,80 +4,126 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harness.report.figures import Context, style
-from harness.report.notation import mathtext
-from harness.store import results
+from harness.report.figures import style
+from harness.report.figures.drawing import Drawing
+from harness.store.records import Record, Records
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-    from harness.study import Run
+    from harness.study import Row
 
 SMOOTH = 0.02  # curves are averaged over this share of training
-
-
-def curves(context: Context, run: "Run") -> dict[str, np.ndarray]:
-    return results.read_curves(context.root, run.training_key)
+POINTS = 400  # points drawn of a curve
+SAME = 0.01  # two curves coincide when they differ by no more than this share of the larger one
+MOST = 10  # curves that one panel tells apart
 
 
 def smooth(values: np.ndarray) -> np.ndarray:
     """Moving average over 2 % of the steps, shorter at both ends."""
+    import pandas as pd
+
     width = max(1, round(SMOOTH * len(values)))
-    weight = np.convolve(np.ones(len(values)), np.ones(width), "same")
-    return np.convolve(values, np.ones(width), "same") / weight
+    return pd.Series(values.astype(float)).rolling(width, center=True, min_periods=1).mean().to_numpy()
 
 
-def band(axes: "Axes", context: Context, runs: list["Run"], name: str, **look: Any) -> bool:
-    """Mean over seeds of a curve, with a band of one sample standard deviation; False where no run has it."""
-    found = [curve for run in runs if name in (curve := curves(context, run))]
-    if not found:
-        return False
-    step = found[0]["step"]
-    table = np.stack([smooth(curve[name].astype(float)) for curve in found])
-    line = axes.plot(step, table.mean(0), **look)[0]
-    if len(table) > 1:
-        spread = table.std(0, ddof=1)
-        low, high = table.mean(0) - spread, table.mean(0) + spread
-        axes.fill_between(step, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
-    return True
+def table_curves(runs: list[Record], name: str) -> "pd.DataFrame":
+    """A curve of each run, smoothed and thinned: columns step, seed, value; empty where no run has it."""
+    import pandas as pd
+
+    parts = []
+    for record in runs:
+        if name in record.curves:
+            step, values = record.curves["step"], smooth(record.curves[name])
+            kept = np.unique(np.linspace(0, len(step) - 1, min(POINTS, len(step))).round().astype(int))
+            parts.append(pd.DataFrame({"step": step[kept], "seed": record.run.seed, "value": values[kept]}))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame({"step": [], "seed": [], "value": []})
 
 
-def entropy(context: Context) -> "tuple[Figure, str] | None":
-    """Fig. 3: H(Q^C) of every row, and H(Q^R), over training."""
+def draw_band(axes: "Axes", table: "pd.DataFrame", **look: Any) -> None:
+    """Mean over seeds of a curve, with a band of one sample standard deviation."""
+    import seaborn as sns
+
+    band = {"alpha": 0.2, "linewidth": 0}
+    sns.lineplot(table, x="step", y="value", errorbar="sd", err_kws=band, ax=axes, **look)
+
+
+def draw_entropy(records: Records) -> Drawing | None:
+    """Fig. 3: H(Q^C) of every row, and H(Q^R) of the last one, over training."""
     import matplotlib.pyplot as plt
 
+    rows = pick_rows(records)
+    tables = [table_curves(records.of(row.number), "entropy/Q_C") for row in rows]
+    if not any(len(table) for table in tables):
+        return None
     figure, axes = plt.subplots(figsize=(style.COLUMN, 2.9))
-    drawn = False
-    for i, row in enumerate(context.study.rows):
-        label = f"$H(Q^C)$ {mathtext(row.label)}"
-        drawn |= band(axes, context, context.runs(row.number), "entropy/Q_C", color=style.PALETTE[i], label=label)
-    last = context.study.rows[-1]
-    look = {"color": style.PALETTE[2], "linestyle": "--", "label": f"$H(Q^R)$ {mathtext(last.label)}"}
-    drawn |= band(axes, context, context.runs(last.number), "entropy/Q_R", **look)
-    if not drawn:
-        plt.close(figure)
-        return None
+    twins = find_twins(tables)
+    for i, (row, table) in enumerate(zip(rows, tables)):
+        label = f"$H(Q^C)$ {style.spell(row.label)}"
+        if i in twins:
+            label += f"\n(coincides with {style.spell(rows[twins[i]].label)})"
+        draw_band(axes, table, **style.pick_line(i), label=label)
+    last = records.study.rows[-1]
+    of_clusters = table_curves(records.of(last.number), "entropy/Q_R")
+    draw_band(axes, of_clusters, color="black", linestyle=":", label=f"$H(Q^R)$ {style.spell(last.label)}")
     axes.set(xlabel="training step", ylabel="entropy (nats)", ylim=(0, None))
-    axes.legend(frameon=False)
-    return figure, "Mean over seeds and one standard deviation. The paper's H(Q^C) falls when the prior is added."
+    style.place_legend(axes)
+    caption = "Mean over seeds and one standard deviation. The paper's H(Q^C) falls when the prior is added."
+    ends = [describe_end(row, table) for row, table in zip(rows, tables)]
+    left_out = len(records.study.rows) - len(rows)
+    caption += f" {left_out} rows are left out." if left_out else ""
+    return Drawing(figure, caption, f"Curves of entropy over training steps. H(Q^C) at the end: {'; '.join(ends)}.")
 
 
-def ranges(context: Context) -> "tuple[Figure, str] | None":
-    """Fig. 4: smallest, mean and largest value of P^A, Q^C and Q^R (foreground) in each batch."""
+def pick_rows(records: Records) -> list["Row"]:
+    """The rows with results; of many the first ones and the last."""
+    rows = [row for row in records.study.rows if records.of(row.number)]
+    return rows if len(rows) <= MOST else [*rows[: MOST - 1], rows[-1]]
+
+
+def find_twins(tables: list["pd.DataFrame"]) -> dict[int, int]:
+    """Curves that coincide with an earlier one: position -> position of that one."""
+    means = [table.groupby("step")["value"].mean().to_numpy() for table in tables]
+    twins: dict[int, int] = {}
+    for i, mine in enumerate(means):
+        for j, other in enumerate(means[:i]):
+            alike = len(mine) == len(other) > 0 and np.abs(mine - other).max() <= SAME * np.abs(other).max()
+            if alike and i not in twins:
+                twins[i] = j
+    return twins
+
+
+def describe_end(row: "Row", table: "pd.DataFrame") -> str:
+    """'with DDCL 2.31': the value that a curve ends with."""
+    end = table[table["step"] == table["step"].max()]["value"].mean()
+    return f"{row.label} {end:.2f}"
+
+
+def draw_ranges(records: Records) -> Drawing | None:
+    """Fig. 4: smallest, mean and largest value of P^A, R^A, Q^C and Q^R (foreground) in each batch."""
     import matplotlib.pyplot as plt
 
-    names = (("P_A", "$P^A$"), ("Q_C", "$Q^C$"), ("Q_R", "$Q^R_{:,0}$"))
-    figure, panels = plt.subplots(1, 3, figsize=(style.WIDE, 2.5), sharey=True)
-    runs = context.runs(context.study.rows[-1].number)
-    drawn = False
-    for axes, (name, title) in zip(panels, names):
-        for i, kind in enumerate(("max", "mean", "min")):
-            drawn |= band(axes, context, runs, f"{name}/{kind}", color=style.PALETTE[i], label=kind)
-        axes.set(title=title, xlabel="training step", ylim=(-0.03, 1.03))
-    if not drawn:
-        plt.close(figure)
+    last = records.study.rows[-1]
+    runs = records.of(last.number)
+    names = {"P_A": "$P^A$", "": "$R^A$ (ranks of $P^A$)", "Q_C": "$Q^C$", "Q_R": "$Q^R_{:,0}$"}
+    tables = {(name, kind): table_curves(runs, f"{name}/{kind}") for name in names for kind in ("max", "mean", "min")}
+    if not any(len(table) for table in tables.values()):
         return None
+    figure, panels = plt.subplots(1, len(names), figsize=(style.WIDE, 2.3), sharey=True)
+    steps = tables["P_A", "mean"]["step"]
+    for axes, (name, title) in zip(panels, names.items()):
+        for i, (kind, rank) in enumerate((("max", 1.0), ("mean", 0.5), ("min", 0.0))):
+            if name:
+                draw_band(axes, tables[name, kind], **style.pick_line(i), label=kind, legend=False)
+            else:  # ranks are 1/N, 2/N ... 1 by definition
+                axes.plot([steps.min(), steps.max()], [rank, rank], **style.pick_line(i))
+        axes.set(title=title, xlabel="training step", ylim=(-0.03, 1.03))
+        axes.tick_params(axis="x", labelrotation=30)
     panels[0].set_ylabel("value in the batch")
-    panels[1].legend(frameon=False, loc="center right")
-    return figure, f"Row {context.study.rows[-1].number}; mean over seeds and one standard deviation."
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.tight_layout(rect=(0, 0, 1, 0.93))
+    figure.legend(handles, labels, loc="upper center", ncols=3)
+    caption = f"Row {last.number}; mean over seeds and one standard deviation. R^A is 1/N to 1 by definition."
+    ends = "; ".join(f"{name} {describe_end(last, tables[name, 'mean']).rsplit(' ', 1)[1]}" for name in names if name)
+    return Drawing(figure, caption, f"Largest, mean and smallest value over training. Means at the end: {ends}.")

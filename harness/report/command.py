@@ -1,0 +1,70 @@
+"""``python -m harness.report STUDY``: render a study again from the run store, without training and without torch.
+
+``--all`` renders the report card: every study, its claims and how many of them hold.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    p = argparse.ArgumentParser("python -m harness.report", description="Render a study's report from the run store.")
+    p.add_argument("study", nargs="*", help="a study file, or the name of one in studies/")
+    p.add_argument("--all", action="store_true", help="every study, and the report card")
+    p.add_argument("--data", metavar="NAME|DIR", help="as for harness.run")
+    p.add_argument("--base", metavar="NAME", help="as for harness.run")
+    p.add_argument("--quick", action="store_true", help="results of --quick runs")
+    p.add_argument("--seeds", type=int, metavar="N", help="seeds per row (default: the study's)")
+    p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="as for harness.run")
+    p.add_argument("--output", type=Path, default=Path("mlruns"), metavar="DIR", help="results (default: mlruns)")
+    p.add_argument("--videos", metavar="ID,...", help="draw the time lines of these videos")
+    return p
+
+
+def render_studies(arguments: argparse.Namespace) -> None:
+    """Write and show each study that the command line names."""
+    from harness import study
+    from harness.cli import terminal
+    from harness.report.reading import read_grown_records
+    from harness.report.terminal import show_report
+    from harness.report.writing import write_report
+    from harness.track.stamps import read_addresses
+
+    root: Path = arguments.output
+    videos = arguments.videos.split(",") if arguments.videos else []
+    loaded = [study.load(name, **collect_options(arguments)) for name in arguments.study]
+    for one in loaded:
+        grown = read_grown_records(one, root)
+        report = write_report(grown, read_addresses(grown.study, root), videos)
+        show_report(report, terminal())
+        print(f"report: {report.folder}")
+
+
+def collect_options(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says about how to load a study."""
+    names = ("base", "data", "quick", "seeds")
+    given = {name: getattr(arguments, name) for name in names}
+    return given | {"sets": arguments.set, "root": arguments.output}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit codes: 0, or 2 for bad input."""
+    parser = make_parser()
+    arguments = parser.parse_args(argv)
+    if not arguments.study and not arguments.all:
+        parser.error("name a study, or --all")
+    from harness.errors import ConfigError
+    from harness.report import card
+
+    try:
+        render_studies(arguments)
+        if arguments.all:
+            print(f"report card: {card.write_card(collect_options(arguments))}")
+    except ConfigError as error:
+        print(*error.errors, sep="\n", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,53 @@
+"""What must be said beside a table: where and how it was measured, and what is missing."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from harness.claims import verdicts as claims
+from harness.store.records import FINISHED, Records
+
+if TYPE_CHECKING:
+    from harness.study import Study
+
+
+def list_notes(records: Records) -> list[str]:
+    """All notes on a study's table."""
+    study = records.study
+    if study.missing:
+        return [f"Not measured: {study.missing}.", *quote_study(study)]
+    return [*describe_measurement(study), *describe_gaps(records.states), *quote_study(study)]
+
+
+def describe_measurement(study: "Study") -> list[str]:
+    """How the numbers came about, and what they are not."""
+    scope = claims.scope(study, [row.number for row in study.rows])
+    out = [f"Measured {scope}; mean ± sample standard deviation over seeds."]
+    if claims.synthetic(study):
+        out.append("The embedded data set is a test bed, not evidence about THUMOS14.")
+    if claims.mechanics(study):
+        out.append("Tiny scale: it checks mechanics, never findings.")
+    if study.until:
+        most = study.until.at_most
+        out.append(f"Sequential: seeds are added to rows of undecided claims, up to {most}, at looks fixed beforehand.")
+    if warm := sorted({row.settings.training.warm_up for row in study.rows} - {0}):
+        steps = "/".join(map(str, warm))
+        out.append(f"Deviation from the paper: for the first {steps} steps P^V alone selects snippets (warm-up).")
+    if any(column.selection == "best" for column in study.columns):
+        out.append("Test-selected columns show the checkpoint that is best on the split it is reported on.")
+    if study.sets:
+        out.append(f"Set on the command line: {', '.join(study.sets)}.")
+    return out
+
+
+def describe_gaps(states: Sequence[str]) -> list[str]:
+    """Notes on runs without result and on results of older sources."""
+    missing, stale = sum(state not in FINISHED for state in states), states.count("stale")
+    out = [f"{missing} of {len(states)} runs have no result: n/N marks their cells."] if missing else []
+    return out + ([f"{stale} of {len(states)} results are of other sources than these (stale)."] if stale else [])
+
+
+def quote_study(study: "Study") -> list[str]:
+    """Notes of the study file: of reported rows, of rows, of the study."""
+    out = [f"{entry['label']}: {entry['note'].rstrip('.')}." for entry in study.reported if entry.get("note")]
+    out += [f"Row {row.number}: {row.note.rstrip('.')}." for row in study.rows if row.note]
+    return out + ([study.notes] if study.notes else [])
