@@ -7,7 +7,7 @@ RUN    := $(BIN)/python -m harness.run $(if $(JOBS),--jobs $(JOBS))
 
 STUDIES := $(filter-out studies/search_%,$(wildcard studies/*.yaml))
 
-.PHONY: table2 paper paper-quick report ui search bench test test-slow lint schema clean help
+.PHONY: table2 paper paper-quick report synthetic ui search bench test test-slow lint schema clean help
 
 help:           ## this list
 	@grep -E '^[a-z0-9-]+: .*##|^[a-z0-9-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -33,6 +33,9 @@ report: $(BIN)/python  ## the report card of what has been run
 
 search: $(BIN)/python  ## an Optuna search of CASE's settings
 	$(BIN)/python -m harness.search studies/search_case.yaml
+
+synthetic: $(BIN)/python  ## the embedded data set as a folder: make synthetic OUT=DIR [SCALE=tiny] [SEED=0]
+	$(BIN)/python -m harness.data synthetic --out $(or $(OUT),synthetic) --scale $(or $(SCALE),default) --seed $(or $(SEED),0)
 
 ui: $(BIN)/python  ## MLflow's pages on 127.0.0.1
 	$(BIN)/python -m harness.ui

@@ -55,6 +55,7 @@ def read_clips(source: Path, bounds: Path | None, seed: int) -> list[Clip]:
 def read_recording(source: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
     """(N, 15) and (N,) of a data.mat, in SRC or in SRC/Data."""
     from scipy.io import loadmat
+    from scipy.io.matlab import MatReadError
 
     paths = [source / name / "data.mat", source / "Data" / name / "data.mat"]
     path = next((path for path in paths if path.exists()), paths[0])
@@ -63,7 +64,7 @@ def read_recording(source: Path, name: str) -> tuple[np.ndarray, np.ndarray]:
         content = loadmat(str(path))
     except UnreadableError as error:
         raise DataError([f"{path}: {error}; expected ActRecTut's data.mat"]) from None
-    except (ValueError, TypeError, NotImplementedError, OSError, KeyError) as error:
+    except (MatReadError, ValueError, TypeError, NotImplementedError, OSError, KeyError) as error:
         raise DataError([f"{path}: cannot be read as a MATLAB file ({str(error)[:80]})"]) from None
     data, labels = content.get("data"), np.ravel(content.get("labels", ()))
     if not isinstance(data, np.ndarray) or data.ndim != 2 or data.shape[1] != UNITS * AXES or len(labels) != len(data):
