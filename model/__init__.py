@@ -7,7 +7,7 @@ EQUATIONS = {
     "Eq. 4": "model.labeling.marginal_error",
     "Eq. 5": "model.labeling.equipartition",
     "Eq. 6": "model.labeling.label_clusters",
-    "Eq. 7": "model.labeling.log_sinkhorn",
+    "Eq. 7": "model.transport.log_sinkhorn",
     "Eq. 8": "model.clustering.prototypes",
     "Eq. 9": "model.clustering.prototypes",
     "Eq. 10": "model.clustering.class_logits",
@@ -26,5 +26,5 @@ EQUATIONS = {
     "Eq. 23": "model.labeling.label_classes",
     "Eq. 24": "model.streams.fuse",
     "Eq. 25": "model.labeling.label_clusters",
-    "Eq. 30": "model.labeling.log_sinkhorn",
+    "Eq. 30": "model.transport.log_sinkhorn",
 }

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from model import baselines
 from model.clustering import ClusterHead, assisted, class_logits, label_loss
-from model.labeling import entropy, equipartition, label_classes, label_clusters, marginal_error, start_q_r
+from model.labeling import entropy, label_classes, label_clusters, marginal_error, start_q_r
 from model.settings import CaseSettings
 from model.streams import Batch, Carried, Losses, Shape, Snippets, flat, flat_rows, spread
+from model.transport import Labels
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,13 @@ class Step:
 
 
 class Case(nn.Module):
-    """Section 3: ``Case(settings, shape, seed)``; ``settings.clusters`` 0 leaves the baseline alone (Table 3)."""
+    """Section 3: ``Case(settings, shape, seed)``; the baseline alone unless ``settings.clustered`` (Table 3)."""
 
     def __init__(self, settings: CaseSettings, shape: Shape, seed: int) -> None:
         super().__init__()
         self.settings = settings
         self.baseline = baselines.load(settings.baseline).Baseline(settings.options, shape, seed)
-        self.head = self._head(seed) if settings.clusters else None
+        self.head = self._head(seed) if settings.clustered else None
 
     def _head(self, seed: int) -> ClusterHead:
         s = self.settings
@@ -77,12 +78,14 @@ class Case(nn.Module):
         a, q = (flat(t, batch) for t in (snippets.attention, own.Q_A))  # (M, N), N = B T
         C_logits = self.head(Z)  # (M, R, K)
         logits = spread(C_logits.detach(), rows)  # (M, N, K)
-        Q_C = label_clusters(logits, a.detach(), Q_R, s)
+        C = label_clusters(logits, a.detach(), Q_R, s)
+        Q_C = C.Q  # (M|1, N, K)
         R_logits = class_logits(Q_C, q, Z, s.rho, rows)  # (M, K, 2)
-        Q_R = label_classes(R_logits.detach(), q, s).expand_as(Q_R)
+        R = label_classes(R_logits.detach(), q, s)
+        Q_R = R.Q.expand_as(Q_R)
         parts = own.parts | {"clusters": label_loss(Q_C, C_logits, rows), "classes": label_loss(Q_R, R_logits)}
         loss = own.loss + s.lambda_c * parts["clusters"] + s.lambda_r * parts["classes"]
-        monitors |= cluster_monitors(logits, Q_C, Q_R)
+        monitors |= cluster_monitors(logits, Q_C, Q_R) | label_monitors("Q_C", C) | label_monitors("Q_R", R)
         pseudo = Pseudo(own.Q_A, Q_C, Q_R)
         return Step(loss, parts, Carried(Q_R, own.memory), pseudo, monitors, {"clusters": logits, "classes": R_logits})
 
@@ -119,7 +122,7 @@ def attention_monitors(P_A: Tensor, Q_A: Tensor) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def cluster_monitors(logits: Tensor, Q_C: Tensor, Q_R: Tensor) -> dict[str, Tensor]:
-    """Fig. 3, Table 4 and Fig. 4: entropies in nats of P^C, its mean, Q^C and Q^R; ranges; Eq. 4's marginal error."""
+    """Fig. 3, Table 4 and Fig. 4: entropies in nats of P^C, its mean, Q^C and Q^R; ranges."""
     P_C = logits.softmax(-1)
     return {
         "entropy/P_C": entropy(P_C),
@@ -132,5 +135,10 @@ def cluster_monitors(logits: Tensor, Q_C: Tensor, Q_R: Tensor) -> dict[str, Tens
         "Q_C/min": Q_C.min(),
         "Q_C/mean": Q_C.mean(),
         "Q_C/max": Q_C.max(),
-        "marginal_error/Q_C": marginal_error(Q_C, equipartition(Q_C)),
     }
+
+
+@torch.no_grad()
+def label_monitors(name: str, labels: Labels) -> dict[str, Tensor]:
+    """Eq. 4's marginal error, whose rows hold exactly, and how many iterations the labels took."""
+    return {f"marginal_error/{name}": marginal_error(labels), f"iterations/{name}": labels.iterations}

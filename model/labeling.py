@@ -5,6 +5,7 @@ Everything here is computed without gradient: labels carry none. Streams are a l
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -12,8 +13,7 @@ from torch.nn import functional as F
 
 from model.settings import CaseSettings
 from model.streams import fuse
-
-LOG_ROUNDS_EVERY = 25  # rounds of Sinkhorn-Knopp between two in the log domain
+from model.transport import Labels, transport
 
 
 def equipartition(Q: Tensor) -> Tensor:
@@ -56,35 +56,6 @@ def log_prior(R: Tensor, Q_R: Tensor, sigma: float) -> Tensor:
     return -((R.unsqueeze(-1) - Q_R[..., None, :, 0]) ** 2) / (2 * sigma**2)
 
 
-def log_sinkhorn(log_S: Tensor, beta: Tensor, steps: int) -> Tensor:
-    """Eq. 7, 15, 30: log of diag(u) S diag(v) after ``steps`` rounds of Sinkhorn-Knopp; (M, N, K), (M, K) -> (M, N, K).
-
-    A round scales columns to ``beta`` and then rows to 1, so rows hold exactly and columns in the limit. The log domain
-    is needed (exp(200 cos) overflows float32) but slow, so only every ``LOG_ROUNDS_EVERY``-th round works in it; it
-    leaves rows that sum to 1, from which the others scale the matrix itself, in float64. A side of which there is
-    nothing (beta 0: no foreground in the batch) gets labels of practically 0.
-    """
-    beta = beta.clamp_min(torch.finfo(beta.dtype).tiny)
-    log_beta = beta.log().unsqueeze(-2)
-    for start in range(0, steps, LOG_ROUNDS_EVERY):
-        log_S = log_S + (log_beta - log_S.logsumexp(-2, keepdim=True))
-        log_S = log_S - log_S.logsumexp(-1, keepdim=True)
-        rounds = min(LOG_ROUNDS_EVERY, steps - start) - 1
-        if rounds:
-            log_S = log_S + _scaling(log_S.double().exp(), beta.double().unsqueeze(-1), rounds).to(log_S.dtype)
-    return log_S
-
-
-def _scaling(S: Tensor, beta: Tensor, rounds: int) -> Tensor:
-    """log u + log v (M, N, K) after ``rounds`` of scaling S (M, N, K) to column sums beta (M, K, 1) and rows 1."""
-    tiny = torch.finfo(S.dtype).tiny
-    u, v = torch.ones_like(S[..., :1]), torch.ones_like(beta)
-    for _ in range(rounds):
-        v = beta / (S.mT @ u).clamp_min(tiny)  # (M, K, 1)
-        u = 1 / (S @ v).clamp_min(tiny)  # (M, N, 1)
-    return u.log() + v.mT.log()
-
-
 def log_scores(logits: Tensor, mean: str, on: bool) -> Tensor:
     """Eq. 20, 22: log of the stream-fused prediction that is labelled; (M, ..., K) -> (M|1, ..., K).
 
@@ -98,7 +69,7 @@ def log_scores(logits: Tensor, mean: str, on: bool) -> Tensor:
 
 
 @torch.no_grad()
-def label_clusters(logits: Tensor, a: Tensor, Q_R: Tensor, settings: CaseSettings) -> Tensor:
+def label_clusters(logits: Tensor, a: Tensor, Q_R: Tensor, settings: CaseSettings) -> Labels:
     """Eq. 15 (14, 6, 7, 21, 25): snippet pseudo-labels Q^C; logits (M, N, K), P^A (M, N), Q^R (M, K, 2) -> (M|1, N, K).
 
     Minimises <Q, -log P> + KL(Q || hat Q) / epsilon over Eq. 4's polytope with Eq. 5's marginals; sigma = inf drops the
@@ -107,19 +78,19 @@ def label_clusters(logits: Tensor, a: Tensor, Q_R: Tensor, settings: CaseSetting
     """
     on = settings.co_label.clusters
     scores = log_scores(logits, settings.mean, on)
+    beta = equipartition(scores)
     if settings.project == "rows":
-        log_Q = scores.log_softmax(-1)
+        labels = Labels(scores.softmax(-1), beta, scores.new_zeros(()))
     else:
         prior = log_prior(RANKS[settings.rank](fuse(a, on)), fuse(Q_R, on), settings.sigma)
-        beta = equipartition(scores)
-        log_Q = log_sinkhorn(settings.epsilon * scores + prior, beta, settings.sinkhorn_steps)
+        labels = transport(settings.epsilon * scores + prior, beta, settings.sinkhorn_steps)
     if settings.hard:
-        return F.one_hot(log_Q.argmax(-1), log_Q.shape[-1]).to(log_Q.dtype)
-    return log_Q.exp()
+        return replace(labels, Q=F.one_hot(labels.Q.argmax(-1), scores.shape[-1]).to(scores.dtype))
+    return labels
 
 
 @torch.no_grad()
-def label_classes(logits: Tensor, Q_A: Tensor, settings: CaseSettings) -> Tensor:
+def label_classes(logits: Tensor, Q_A: Tensor, settings: CaseSettings) -> Labels:
     """Eq. 11 (23): cluster pseudo-labels Q^R; logits of P^R (M, K, 2), Q^A (M, N) -> (M|1, K, 2).
 
     Minimises <Q, -log P^R> - H(Q) / epsilon with rows 1 and columns K^C beta^R (Eq. 12). With Eq. 22, P^R and beta are
@@ -128,7 +99,7 @@ def label_classes(logits: Tensor, Q_A: Tensor, settings: CaseSettings) -> Tensor
     on = settings.co_label.classes
     scores = log_scores(logits, settings.mean, on)
     beta = fuse(class_marginal(Q_A, logits.shape[-2], settings.class_marginal), on)
-    return log_sinkhorn(settings.epsilon * scores, beta, settings.sinkhorn_steps_r).exp()
+    return transport(settings.epsilon * scores, beta, settings.sinkhorn_steps_r)
 
 
 def entropy(Q: Tensor) -> Tensor:
@@ -136,13 +107,13 @@ def entropy(Q: Tensor) -> Tensor:
     return torch.special.entr(Q).sum(-1).mean()
 
 
-def marginal_error(Q: Tensor, beta: Tensor) -> Tensor:
-    """Eq. 4: how far the column sums of Q (M, N, K) are from beta (M, K), as a share of its total (0: they hold)."""
-    return (Q.sum(-2) - beta).abs().sum(-1).mean() / beta.sum(-1).mean() / 2
+def marginal_error(labels: Labels) -> Tensor:
+    """Eq. 4: how far the column sums of Q are from beta, as a share of the total (0: they hold); mean over streams."""
+    return (labels.Q.sum(-2) - labels.beta).abs().sum(-1).mean() / labels.beta.sum(-1).mean() / 2
 
 
 def start_q_r(settings: CaseSettings, like: Tensor, streams: int) -> Tensor:
     """Q^R before step 1 (M, K, 2), K may be 0: both columns ``initial_q_r`` (silent: 0.5; released: 1 / K^C)."""
     value = 1 / max(settings.clusters, 1) if settings.initial_q_r == "uniform" else float(settings.initial_q_r)
     assert math.isfinite(value)
-    return like.new_full((streams, settings.clusters, 2), value)
+    return like.new_full((streams, settings.clusters * settings.clustered, 2), value)

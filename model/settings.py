@@ -17,6 +17,7 @@ SCORING: Mapping[str, Any] = {"scoring": True}
 DIVIDES, ODD = "T // n must leave a snippet", "an odd number keeps the length of time"  # rules beside a range
 
 Count = Annotated[int, Ge(1)]
+Rounds = Count | Literal["converged"]
 Natural = Annotated[int, Ge(0)]
 Divisor = Annotated[int, Ge(1), DIVIDES]
 Odd = Annotated[int, Ge(1), ODD]
@@ -177,8 +178,8 @@ class CaseSettings:
     head: Literal["in_graph", "projected"] = "in_graph"  # where the head's weight rows get unit norm
     epsilon: Positive = 20.0  # epsilon of Eq. 6, 7, 15 on log-probabilities (released: 2 on logits)
     mean: Literal["probabilities", "logits"] = "probabilities"  # what labellings see and streams average, Eq. 20, 22
-    sinkhorn_steps: Count = 50  # rounds of Sinkhorn-Knopp for Q^C, Eq. 7, 15 (released: 3)
-    sinkhorn_steps_r: Count = 50  # rounds of Sinkhorn-Knopp for Q^R, Eq. 11 (released: 3)
+    sinkhorn_steps: Rounds = "converged"  # rounds of Sinkhorn-Knopp for Q^C, Eq. 7, 15 (released: 3), or all it takes
+    sinkhorn_steps_r: Rounds = "converged"  # the same for Q^R, Eq. 11 (released: 3)
     sigma: UpToInf = 10.0  # standard deviation of the prior, Eq. 13; inf: Eq. 15 becomes Eq. 7
     rank: Literal["exact", "argsort", "probability"] = "exact"  # R of Eq. 13 (released: argsort; Appendix F.2: P^A)
     initial_q_r: Share | Literal["uniform"] = 0.5  # Q^R before step 1; "uniform" is 1 / K^C (released)
@@ -187,3 +188,8 @@ class CaseSettings:
     class_marginal: Between | Literal["foreground"] = "foreground"  # beta^R: Eq. 12, or a share (Table 5: 0.5)
     co_label: CoLabel = CoLabel()  # TSCL, Appendix E.2
     cat: Share = field(default=0.5, metadata=SCORING)  # weight of \hat P^A in testing, Section 3.3; 0: no CAT
+
+    @property
+    def clustered(self) -> bool:
+        """Whether anything reads clusters; without their losses and CAT a row is its baseline alone, without a head."""
+        return self.clusters > 0 and bool(self.lambda_c or self.lambda_r or self.cat)

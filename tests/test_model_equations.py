@@ -21,13 +21,13 @@ from model.labeling import (
     label_classes,
     label_clusters,
     log_prior,
-    log_sinkhorn,
     marginal_error,
     true_rank,
 )
 from model.mil import calibrate, foreground_labels, generalised_bce, pool, select, video_loss
 from model.settings import CaseSettings, CoLabel
 from model.streams import Batch, Shape, fuse
+from model.transport import Labels, log_sinkhorn
 
 M, B, T, C, N, K, H = 2, 3, 10, 4, 30, 5, 6
 seeds = pytest.mark.parametrize("seed", range(5))
@@ -178,13 +178,13 @@ def test_eq_4_marginals_hold_in_the_limit(seed, sharpness, clusters):
     scores = sharpness * randn(seed, M, N, clusters)
     Q = log_sinkhorn(scores, equipartition(scores).expand(M, -1), ENOUGH).exp()
     close(Q.sum(-1), np.ones((M, N)), 1e-9)
-    assert float(marginal_error(Q, equipartition(scores))) < 1e-6
+    assert float(marginal_error(Labels(Q, equipartition(scores), Q.sum()))) < 1e-6
 
 
 def test_eq_11_marginals_hold_in_the_limit():
     Q_A = (rand(1, M, N) < 0.4).double()
     own = replace(CaseSettings(), clusters=K, epsilon=2.0, sinkhorn_steps_r=ENOUGH, co_label=CoLabel(classes=False))
-    Q = label_classes(randn(0, M, K, 2), Q_A, own)
+    Q = label_classes(randn(0, M, K, 2), Q_A, own).Q
     close(Q.sum(-1), np.ones((M, K)), 1e-9)
     close(Q.sum(-2), class_marginal(Q_A, K, "foreground"), 1e-6)
 
@@ -210,7 +210,7 @@ def objective(Q, log_P, log_hat, epsilon):
 def test_eq_15_is_better_than_other_feasible_labels(seed):
     own = replace(CaseSettings(), clusters=K, sigma=0.2, epsilon=4.0, sinkhorn_steps=ENOUGH)
     logits, a, Q_R = randn(seed, 1, N, K), rand(seed + 1, 1, N), rand(seed + 2, 1, K, 2)
-    best = label_clusters(logits, a, Q_R, own)
+    best = label_clusters(logits, a, Q_R, own).Q
     log_P, log_hat = logits.log_softmax(-1), log_prior(true_rank(a), Q_R, own.sigma)
     value = objective(best, log_P, log_hat, own.epsilon)
     for other in range(20):
@@ -221,12 +221,12 @@ def test_eq_15_is_better_than_other_feasible_labels(seed):
 
 
 def test_sigma_without_limit_gives_eq_7():
-    own = replace(CaseSettings(), clusters=K, sigma=math.inf)
+    own = replace(CaseSettings(), clusters=K, sigma=math.inf, sinkhorn_steps=50)
     logits, a, Q_R = randn(0, M, N, K), rand(1, M, N), rand(2, M, K, 2)
     without = log_sinkhorn(own.epsilon * logits.softmax(-1).mean(0, keepdim=True).log(), equipartition(logits), 50)
-    close(label_clusters(logits, a, Q_R, own), without.exp())
-    close(label_clusters(logits, a, Q_R, replace(own, sigma=1e6)), without.exp(), 1e-8)
-    assert float((label_clusters(logits, a, Q_R, replace(own, sigma=0.1)) - without.exp()).abs().max()) > 1e-2
+    close(label_clusters(logits, a, Q_R, own).Q, without.exp())
+    close(label_clusters(logits, a, Q_R, replace(own, sigma=1e6)).Q, without.exp(), 1e-8)
+    assert float((label_clusters(logits, a, Q_R, replace(own, sigma=0.1)).Q - without.exp()).abs().max()) > 1e-2
 
 
 def test_sharp_scores_stay_finite_in_float32():
@@ -241,8 +241,8 @@ def test_sharp_scores_stay_finite_in_float32():
 def test_labels_without_constraint_are_the_prediction():
     own = replace(CaseSettings(), clusters=K, project="rows")
     logits = randn(0, 1, N, K)
-    close(label_clusters(logits, rand(1, 1, N), rand(2, 1, K, 2), own), logits.softmax(-1))
-    hard = label_clusters(logits, rand(1, 1, N), rand(2, 1, K, 2), replace(own, hard=True))
+    close(label_clusters(logits, rand(1, 1, N), rand(2, 1, K, 2), own).Q, logits.softmax(-1))
+    hard = label_clusters(logits, rand(1, 1, N), rand(2, 1, K, 2), replace(own, hard=True)).Q
     assert torch.equal(hard.argmax(-1), logits.argmax(-1))
     assert float(entropy(hard)) == 0
 

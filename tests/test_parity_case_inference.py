@@ -19,7 +19,7 @@ from harness.study.presets import preset
 from model.baselines import load
 from model.clustering import assisted
 from model.inference import Group, Inference
-from model.labeling import log_sinkhorn
+from model.transport import log_sinkhorn
 
 from support.recordings import Pair, check, compared_lists, grouped, seconds, stated
 from support.reference import THUMOS14, arrays, changed, files, numbers, parametrize, records

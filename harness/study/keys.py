@@ -59,6 +59,7 @@ def keys(settings: Settings, seed: int, fingerprint: str) -> tuple[str, str]:
     """Training key and scoring key of one run; the data enter by their fingerprint, never by their path."""
     values, scoring = flat(settings), scoring_paths(settings)
     training = {p: v for p, v in values.items() if p.startswith(("case.", "training.")) and p not in scoring}
+    training["case.clustered"] = settings.case.clustered  # cat 0 may leave nobody to read clusters: none are labelled
     first = digest({"settings": training, "seed": seed, "data": fingerprint})
     rest = {p: v for p, v in values.items() if p.startswith(("localization.", "metrics.")) or p in scoring}
     return first, digest({"training": first, "settings": rest})
