@@ -36,10 +36,13 @@ MODEL: Mapping[str, set[str]] = {  # the one-way street inside model/; every fil
     "model.inference": set(),
     "model.streams": set(),
     "model.mil": set(),
-    "model.labeling": {"model.settings", "model.streams"},
+    "model.transport": set(),
+    "model.labeling": {"model.settings", "model.streams", "model.transport"},
     "model.clustering": {"model.labeling", "model.settings", "model.streams"},
     "model.baselines": {"model.settings"},
-    "model.case": {"model.baselines", "model.clustering", "model.labeling", "model.settings", "model.streams"},
+    "model.case": {
+        *("model.baselines", "model.clustering", "model.labeling", "model.settings", "model.streams", "model.transport")
+    },
 }
 
 
