@@ -37,9 +37,9 @@ def column_error(Q: Tensor, beta: Tensor) -> float:
 @pytest.mark.parametrize(("clusters", "classes"), [(1, 400), (400, 1)])
 def test_each_labelling_has_its_own_rounds(clusters: int, classes: int) -> None:
     settings = CaseSettings(clusters=K, co_label=APART, sinkhorn_steps=clusters, sinkhorn_steps_r=classes, epsilon=1)
-    Q_C = label_clusters(2 * noise(M, 24, K), torch.rand(M, 24, dtype=torch.float64), q_r(), settings)
+    Q_C = label_clusters(2 * noise(M, 24, K), torch.rand(M, 24, dtype=torch.float64), q_r(), settings).Q
     Q_A = (noise(M, 24, seed=1) > 0.7).double()
-    Q_R = label_classes(2 * noise(M, K, 2, seed=2), Q_A, settings)
+    Q_R = label_classes(2 * noise(M, K, 2, seed=2), Q_A, settings).Q
     share = Q_A.mean(-1)
     exact_c = column_error(Q_C, torch.full((K,), 24 / K)) < 1e-6
     exact_r = column_error(Q_R, K * torch.stack([share, 1 - share], -1)) < 1e-6
@@ -50,7 +50,7 @@ def test_eq_22_fuses_beta_too() -> None:
     """With fused classes the columns of Q^R sum to K times the mean share of both streams."""
     settings = CaseSettings(clusters=K, co_label=CoLabel(classes=True), sinkhorn_steps_r=2000, epsilon=2)
     Q_A = torch.stack([torch.ones(24).double() * (torch.arange(24) < 3), (torch.arange(24) < 15).double()])
-    Q_R = label_classes(noise(M, K, 2), Q_A, settings)
+    Q_R = label_classes(noise(M, K, 2), Q_A, settings).Q
     assert Q_R.shape == (1, K, 2)
     mean = (3 / 24 + 15 / 24) / 2
     np.testing.assert_allclose(Q_R.sum(-2)[0], [K * mean, K * (1 - mean)], rtol=1e-6)
