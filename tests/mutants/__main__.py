@@ -1,4 +1,4 @@
-"""``python -m tests.mutants [WORD ...]``: make each wrong change of list.yaml in a copy, and run the tests that must fail.
+"""``python -m tests.mutants [WORD ...]``: make each wrong change of list.yaml in a copy, run the tests that must fail.
 
 Prints a line per mutant and a total; exit code 1 where fewer than 95 % are noticed or a survivor has no reason.
 ``WORD`` limits the run to mutants whose file or description contains it.
