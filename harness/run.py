@@ -149,7 +149,8 @@ def notice(studies: Sequence["Study"], plan: "Plan", accepted: bool) -> None:
 
 def execute(studies: list["Study"], arguments: argparse.Namespace) -> list["Study"]:
     """Do what is missing, look after look for sequential studies; returns them with the seeds they ended with."""
-    from harness.claims.sequential import further
+    from harness.claims.sequential import plan_look
+    from harness.store import records
     from harness.store.plan import make_plan
 
     root: Path = arguments.output
@@ -159,7 +160,7 @@ def execute(studies: list["Study"], arguments: argparse.Namespace) -> list["Stud
         notice(studies, found, arguments.accept_stale)
         if found.todo:
             hand_over(found, studies, arguments)
-        grown = [further(study, root) for study in studies] if may_grow else []
+        grown = [plan_look(records.read(study, root)) for study in studies] if may_grow else []
         if not any(grown):
             return studies
         studies = [new or old for new, old in zip(grown, studies)]

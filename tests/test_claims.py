@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.claims import evidence
+from harness.claims import evidence, wording
 from harness.claims import statistics as stats
 from harness.claims import verdicts as claims
 from harness.store import records
@@ -32,7 +32,7 @@ def one(folder, text, rows, column="mAP", **options):
     [
         (2.0, "supported", "inside the interval"),
         (0.9, "supported", "outside the interval"),
-        (0.0, "undecided", "outside the interval"),
+        (0.0, "smaller", "outside the interval"),
         (-1.0, "contradicted", "outside the interval"),
     ],
 )
@@ -41,13 +41,19 @@ def test_direction_and_size_are_told_apart(tmp_path, gain, status, size):
     assert (verdict.status, verdict.size, verdict.n) == (status, size, 5)
     expected = stats.difference(gain + NOISE, 0.05)
     assert (verdict.delta, verdict.low, verdict.high) == pytest.approx((expected.delta, expected.low, expected.high))
-    assert verdict.p == pytest.approx(expected.p)
+    assert verdict.p == pytest.approx(stats.smaller(NOISE, 1.0) if gain == 0 else expected.p)
     assert verdict.asserted == "row 2 beats row 1 on mAP by 2"
 
 
 def test_words_are_those_of_a_test_bed(tmp_path):
-    words = [one(tmp_path, BEATS, [BASE, BASE + gain + NOISE]).words for gain in (2, -2, 0)]
-    assert words == ["appears on the test bed", "reversed on the test bed", "undecided on the test bed"]
+    effects = [2 + NOISE, -2 + NOISE, NOISE, 20 * NOISE, np.full(5, np.nan)]
+    assert [one(tmp_path, BEATS, [BASE, BASE + x]).words for x in effects] == [
+        "appears on the test bed",
+        "reversed on the test bed",
+        "smaller than claimed on the test bed",
+        "undecided on the test bed",
+        "no data",
+    ]
 
 
 def test_words_on_real_data_are_plain(tmp_path):
@@ -65,15 +71,16 @@ def test_words_on_real_data_are_plain(tmp_path):
 @pytest.mark.parametrize("options", [{"quick": True}, {"data": "tiny"}])
 def test_tiny_scale_is_not_judged(tmp_path, options):
     verdict = one(tmp_path, BEATS, [BASE, BASE + 2 + NOISE], **options)
-    assert (verdict.status, verdict.words) == ("not judged", "not judged (mechanics only)")
+    assert (verdict.status, verdict.words, verdict.reason) == ("not judged", "not judged", "tiny scale")
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_fewer_than_three_pairs_decide_nothing(tmp_path, n):
     loaded_with = {"seeds": str(max(n, 1))}
     verdict = one(tmp_path, BEATS, [BASE[:n], BASE[:n] + 50 + NOISE[:n]], **loaded_with)
-    assert verdict.status == "undecided"
-    assert verdict.reason == ("row 2: 0/1 seeds have a result" if n == 0 else f"n = {n}: too few pairs to tell")
+    assert verdict.status == ("no data" if n == 0 else "undecided")
+    few = f"n = {n}: too few pairs to tell; the first look is at 3"
+    assert verdict.reason == ("row 2: 0/1 seeds have a result" if n == 0 else few)
     assert np.isnan(verdict.p)
 
 
@@ -85,8 +92,8 @@ def test_a_failed_seed_leaves_the_claim_undecided(tmp_path):
     assert verdict.delta == pytest.approx(2 + np.delete(NOISE, 3).mean()), "what there is is still shown"
 
 
-def test_what_cannot_be_tested_does_not_ease_the_others(tmp_path):
-    """p = 0.03 alone would do; beside a claim with a failed seed it must pass 0.025."""
+def test_several_contrasts_share_the_error_rate(tmp_path):
+    """p = 0.03 alone would do; beside a second contrast it must pass 0.025, also where the other has no result."""
     x = 1.0 + NOISE * 5
     assert 0.025 < stats.difference(x).p < 0.05
     failed = np.array([*(BASE[:4] + 90), np.nan])
@@ -103,7 +110,73 @@ def test_verdict_interval_and_adjusted_p_agree(tmp_path):
     values = {(1, "mAP"): BASE, (2, "mAP"): BASE + 0.1 + NOISE, (3, "mAP"): BASE + 0.9 - NOISE}
     for v in judged(tmp_path, text, values):
         assert (v.status == "supported") == (v.low > 0) == (v.p_adjusted <= 0.05 and v.delta > 0)
-        assert v.correction == "Holm over 3"
+        assert v.p_adjusted == pytest.approx(min(1, 3 * v.p))
+        assert v.correction == "3 contrasts x 1 look"
+
+
+@pytest.mark.parametrize(
+    ("fields", "margin"), [("by: 2.0", 1.0), ("by: 0.4", 0.3), ("by: 2.0, margin: 0.7", 0.7), ("margin: 0.2", 0.2)]
+)
+def test_smaller_than_claimed_is_below_the_margin(tmp_path, fields, margin):
+    """Half of what is claimed, 0.3 at least, or what the study states: an interval just below it, and one just not."""
+    half = (stats.interval(NOISE, 0.05)[1] - stats.interval(NOISE, 0.05)[0]) / 2
+    shape = NOISE - NOISE.mean()
+    text = f"row: 2, beats: 1, on: mAP, {fields}"
+    for edge, status in ((-0.001, "smaller"), (0.001, "undecided")):
+        scale = margin / half / 1.5  # an interval of two thirds of the margin on each side
+        effect = margin + edge - scale * half
+        assert abs(effect) < scale * half, "it holds 0"
+        verdict = one(tmp_path, text, [BASE, BASE + effect + scale * shape])
+        assert (verdict.status, verdict.margin) == (status, margin)
+        assert (verdict.high < margin) == (status == "smaller")
+
+
+def test_without_a_size_nothing_is_smaller_than_claimed(tmp_path):
+    verdict = one(tmp_path, "row: 2, beats: 1, on: mAP", [BASE, BASE + NOISE])
+    assert (verdict.status, verdict.margin) == ("undecided", None)
+
+
+def test_an_effect_that_is_there_is_supported_however_small(tmp_path):
+    verdict = one(tmp_path, BEATS, [BASE, BASE + 0.4 + NOISE])
+    assert verdict.high < verdict.margin
+    assert (verdict.status, verdict.size) == ("supported", "outside the interval")
+
+
+def test_an_undecided_claim_says_how_many_seeds_would_decide(tmp_path):
+    verdict = one(tmp_path, "row: 2, beats: 1, on: mAP", [BASE, BASE + 1 + 20 * NOISE])
+    assert verdict.seeds_needed == stats.seeds_needed(1 + 20 * NOISE, 0.05, [0.0])
+    assert 5 < verdict.seeds_needed < 100
+    assert f"about {verdict.seeds_needed} seeds would decide" in wording.evidence_text(verdict)
+
+
+def test_what_could_not_turn_out_otherwise_is_not_judged(tmp_path):
+    verdict = one(tmp_path, BEATS + ", unjudged: Eq. 12 fixes it", [BASE, BASE + 2 + NOISE])
+    assert (verdict.status, verdict.reason) == ("not judged", "Eq. 12 fixes it")
+    assert verdict.delta == pytest.approx(2 + NOISE.mean())
+
+
+def test_the_weakest_comparison_is_the_one_shown(tmp_path):
+    found = one(tmp_path, "row: 3, highest_on: mAP", [BASE, BASE + 3 + NOISE, BASE + 5 - NOISE])
+    assert found.delta == pytest.approx((2 - 2 * NOISE).mean())
+    stable = one(tmp_path, "rows: [1, 2, 3], stable_within: 9, on: mAP", [BASE, BASE + 1 + NOISE, BASE + 4])
+    assert abs(stable.delta) == pytest.approx(4)
+
+
+def test_stability_compares_each_two_rows(tmp_path):
+    """Neighbours are 0.5 apart, the ends 1.0: within 0.8 of their neighbours, yet not of each other."""
+    rows = [BASE, BASE + 0.5 + NOISE / 100, BASE + 1.0 - NOISE / 100]
+    verdict = one(tmp_path, "rows: [1, 2, 3], stable_within: 0.8, on: mAP", rows)
+    assert verdict.status == "contradicted"
+
+
+def test_equivalence_is_tested_at_the_level_of_its_interval(tmp_path):
+    """Two one-sided tests at 5 % are the 90 % interval: one that just fits the margin, and one that just does not."""
+    x = NOISE - NOISE.mean()
+    half = stats.interval(x, 0.10)[1]
+    for margin, status in ((1.001 * half, "supported"), (0.999 * half, "undecided")):
+        verdict = one(tmp_path, f"rows: [1, 2], stable_within: {margin}, on: mAP", [BASE, BASE + x])
+        assert verdict.status == status
+        assert verdict.high == pytest.approx(half)
 
 
 @pytest.mark.parametrize(
@@ -176,45 +249,16 @@ def test_a_curve_with_a_failed_seed_is_undecided(tmp_path):
 
 def test_scope_and_words_are_in_every_output(tmp_path):
     verdict = one(tmp_path, BEATS, [BASE, BASE + 2 + NOISE])
-    (content,) = json.loads(json.dumps(claims.as_json([verdict]), allow_nan=False))
-    text = claims.markdown([verdict])
+    (content,) = json.loads(json.dumps(wording.as_json([verdict]), allow_nan=False))
+    text = wording.markdown([verdict])
     for part in ("appears on the test bed", "on synthetic, preset paper, 5 seeds"):
         assert part in text
         assert part in content.values()
-    assert "claimed 2 inside the interval" in claims.evidence_text(verdict)
+    assert "claimed 2 inside the interval" in wording.evidence_text(verdict)
     assert "as the paper says" in text
     assert "4.3" in text
 
 
 def test_nothing_measured_is_null_in_json(tmp_path):
-    (content,) = json.loads(json.dumps(claims.as_json([one(tmp_path, BEATS, [])]), allow_nan=False))
+    (content,) = json.loads(json.dumps(wording.as_json([one(tmp_path, BEATS, [])]), allow_nan=False))
     assert content["delta"] is content["p"] is None
-
-
-def test_sequential_studies_pay_for_claims_and_looks(tmp_path):
-    verdict = one(tmp_path, BEATS, [BASE, BASE + 2 + NOISE], seeds="{at_least: 3, at_most: 20, until: decided}")
-    assert verdict.level == pytest.approx(0.05 / 4)
-    assert verdict.correction == "1 claims x 4 looks"
-    assert verdict.p_adjusted == pytest.approx(min(1, 4 * verdict.p))
-
-
-def test_sequential_looks_keep_the_error_rate():
-    """No difference at all, three claims, looks at 3, 5, 10, 20: how often does any claim ever get a direction?"""
-    level, wrong, studies = stats.look_level(3), 0, 1500
-    for data in np.random.default_rng(0).normal(size=(studies, 3, 20)):
-        wrong += any(direction(x[:n], level) for x in data for n in stats.LOOKS)
-    assert wrong / studies <= 0.05 + 0.012
-
-
-def test_sequential_looks_find_a_difference():
-    level = stats.look_level(3)
-    data = 1.5 + np.random.default_rng(0).normal(size=(200, 20))
-    found = [next((n for n in stats.LOOKS if direction(x[:n], level)), 99) for x in data]
-    assert np.mean(np.array(found) <= 20) > 0.99
-    assert np.mean(np.array(found) <= 10) > 0.7, "most before the last look"
-
-
-def direction(x, level):
-    """Whether the verdict on one comparison is a direction."""
-    one_claim = evidence.Evidence((x,))
-    return claims.decide(one_claim, stats.directions([x]), level)[0] != "undecided"

@@ -133,7 +133,7 @@ def test_show_prints_table_and_verdicts(stored):
     console = Console(width=80, record=True, file=io.StringIO())
     terminal.show_report(writing.write_report(records.read(loaded, root)), console)
     text = re.sub(r"\s+", " ", console.export_text())
-    assert "appears on the test bed: row 2 beats row 1 on mAP by 2" in text
+    assert "appears on the test bed row 2 beats row 1 on mAP by 2" in text
     assert "not evidence about THUMOS14" in text
 
 

@@ -1,59 +1,174 @@
-"""Sequential studies: seeds are added at fixed looks, to rows of undecided claims, and nowhere else."""
+"""Sequential studies: looks fixed beforehand, seeds for rows of undecided claims alone, at most 5 % wrong."""
 
-from types import SimpleNamespace
-
+import numpy as np
 import pytest
+from scipy import stats as scipy_stats
 
 from harness import study
 from harness.claims import sequential
 from harness.claims import verdicts as claims
+from harness.claims.contrasts import Asserted, share_error
+from harness.claims.evidence import Evidence
+from harness.claims.statistics import ALPHA, LOOKS
+from harness.store import records
+
+from support import stores
 
 STUDY = """
 title: Sequential
 base: paper
-seeds: {at_least: 3, at_most: 10, until: decided}
+seeds: SEEDS
 rows: [{label: a}, {label: b, set: {case.clusters: 8}}, {label: c, set: {case.clusters: 4}}]
 columns: {mAP: map/avg}
+claims:
+  - {quote: q, section: "1", row: 2, beats: 1, on: mAP}
+  - {quote: q, section: "1", row: 3, beats: 1, on: mAP}
 """
+PLAN = "{at_least: 5, at_most: 12, until: decided}"
+
+
+def load(folder, plan=PLAN, **options):
+    path = folder / "s.yaml"
+    path.write_text(STUDY.replace("SEEDS", plan))
+    return study.load(path, root=folder, **options)
+
+
+def plant(folder, spread, seeds=20):
+    """A store with 20 seeds of every row: row 3 is far above row 1; row 2 is 1 above it with this spread per seed."""
+
+    def measured(row, seed, name):
+        swing = 1 if seed % 2 else -1
+        return {1: 40.0, 2: 41.0 + spread(seed) * swing, 3: 50.0 + 0.1 * swing}[row]
+
+    stores.fill(load(folder, str(seeds)), folder, measured)
+
+
+def walk(loaded, root):
+    """Seeds per row at each look, and the study as it ended."""
+    looks = [sequential.count_seeds(loaded)]
+    while (new := sequential.plan_look(records.read(loaded, root))) is not None:
+        loaded = new
+        looks.append(sequential.count_seeds(loaded))
+    return looks, loaded
+
+
+def test_only_rows_of_undecided_claims_get_seeds(tmp_path):
+    plant(tmp_path, lambda seed: 0.7)
+    looks, grown = walk(load(tmp_path), tmp_path)
+    assert looks == [{1: 5, 2: 5, 3: 5}, {1: 8, 2: 8, 3: 5}, {1: 12, 2: 12, 3: 5}]
+    assert {run.seed for run in grown.runs if run.row == 1} == set(range(12))
+    first, second = claims.judge_seeds(records.read(grown, tmp_path))
+    assert (first.status, first.n) == ("supported", 12)
+    assert (second.status, second.n) == ("supported", 5), "on the seeds of the look that decided"
+
+
+def test_the_last_look_ends_it(tmp_path):
+    plant(tmp_path, lambda seed: 50.0)
+    looks, _ = walk(load(tmp_path), tmp_path)
+    assert looks[-1] == {1: 12, 2: 12, 3: 5}
+
+
+@pytest.mark.parametrize("options", [{"seeds": 5}, {"quick": True}])
+def test_neither_a_number_of_seeds_nor_quick_grows(tmp_path, options):
+    plant(tmp_path, lambda seed: 50.0)
+    loaded = load(tmp_path, **options)
+    assert sequential.plan_look(records.read(loaded, tmp_path)) is None
+
+
+def test_quick_is_never_judged_and_never_grows(tmp_path):
+    loaded = load(tmp_path, quick=True)
+    stores.fill(loaded, tmp_path, lambda row, seed, name: 10.0 * row)
+    assert sequential.plan_look(records.read(loaded, tmp_path)) is None
+    assert {v.status for v in claims.judge(records.read(loaded, tmp_path))} == {"not judged"}
+
+
+def test_a_verdict_stands_whatever_comes_after(tmp_path):
+    """Clear at 5 seeds, drowned in noise afterwards: the look at 5 seeds has decided."""
+    plant(tmp_path, lambda seed: 0.02 if seed < 5 else 90.0)
+    first, _ = claims.judge(records.read(load(tmp_path), tmp_path))
+    assert (first.status, first.n) == ("supported", 5)
+
+
+def test_each_look_spends_its_share(tmp_path):
+    """Two contrasts, looks at 5, 8 and 12 seeds: 5/12, 3/12 and 4/12 of 2.5 %."""
+    plant(tmp_path, lambda seed: 50.0)
+    _, grown = walk(load(tmp_path), tmp_path)
+    first, second = claims.judge_seeds(records.read(grown, tmp_path))
+    assert second.level == pytest.approx(0.025 * 5 / 12)
+    assert first.level == pytest.approx(0.025 * 4 / 12)
+    assert first.p_adjusted == pytest.approx(min(1, first.p * 2 * 12 / 4))
+    assert first.correction == "2 contrasts x 3 looks"
+
+
+def correlated(studies, shifts, seed=0):
+    """Values of the eight rows of Table 2 over 20 seeds, with spreads as measured on the embedded set.
+
+    A part that all rows of a seed share, one of each training, and a small one where a row only reads scores otherwise.
+    """
+    draw = np.random.default_rng(seed)
+    shared = 3.0 * draw.normal(size=(studies, 1, 20))
+    trainings = np.array([4.5, 3.0, 2.0, 2.0, 2.0, 3.0, 2.0, 2.0])[:, None] * draw.normal(size=(studies, 8, 20))
+    trainings[:, 4], trainings[:, 7] = trainings[:, 3], trainings[:, 6]
+    reading = np.array([0, 0, 0, 0, 0.6, 0, 0, 0.6])[:, None] * draw.normal(size=(studies, 8, 20))
+    return 40 + shared + trainings + reading + np.array(shifts)[:, None]
+
+
+TABLE2 = ((1, 0), (3, 2), (7, 6), (7, 4), (7, 5), (7, 0))  # rows from 0: contrasts of Table 2 on mAP
+
+
+def count_wrong(values, family, wrong):
+    """Share of studies with any wrong verdict at any look; ``wrong(t test of x against value, one-sided) -> p``."""
+    fired = np.zeros(len(values), bool)
+    for (above, below), test in zip(TABLE2, family.values()):
+        x = values[:, above] - values[:, below]
+        for n, level in zip(test.looks, test.levels):
+            fired |= wrong(x[:, :n]) <= level
+    return fired.mean()
 
 
 @pytest.fixture
-def loaded(tmp_path):
-    path = tmp_path / "s.yaml"
-    path.write_text(STUDY)
-    return study.load(path, root=tmp_path)
+def family():
+    entries = [Asserted(str(i), "paper", "table2", 1.0) for i in range(len(TABLE2))]
+    return share_error(entries, LOOKS)
 
 
-def walk(loaded, root, monkeypatch, undecided):
-    """Seeds per row at each look, where ``undecided(seeds of row 2)`` keeps the claim on rows 1 and 2 open."""
-    looks = []
+def test_no_effect_gives_false_verdicts_in_at_most_five_percent(family):
+    """No row differs: any direction, of any contrast at any look, in 20,000 studies."""
 
-    def judge(records):
-        looks.append(sequential.seeds(records.study))
-        state = "undecided" if undecided(looks[-1][2]) else "supported"
-        return [SimpleNamespace(status=state, rows=(1, 2)), SimpleNamespace(status="contradicted", rows=(3, 1))]
+    def two_sided(x):
+        return scipy_stats.ttest_1samp(x, 0, axis=-1).pvalue
 
-    monkeypatch.setattr(claims, "judge", judge)
-    while loaded is not None:
-        loaded = sequential.further(loaded, root)
-    return looks
+    share = count_wrong(correlated(20_000, [0] * 8), family, two_sided)
+    assert 0.005 < share <= ALPHA
 
 
-def test_only_rows_of_undecided_claims_get_seeds(loaded, tmp_path, monkeypatch):
-    looks = walk(loaded, tmp_path, monkeypatch, lambda n: n < 5)
-    assert looks == [{1: 3, 2: 3, 3: 3}, {1: 5, 2: 5, 3: 3}]
+def test_an_effect_of_the_margin_is_called_smaller_in_at_most_five_percent(family):
+    """Each contrast is just as large as what still counts: "smaller than claimed" would be wrong."""
+    values = correlated(20_000, [0] * 8, seed=1)
+
+    def smaller(x):
+        return 2 * scipy_stats.ttest_1samp(x + 1.0, 1.0, axis=-1, alternative="less").pvalue
+
+    assert count_wrong(values, family, smaller) <= ALPHA
 
 
-def test_the_last_look_ends_it(loaded, tmp_path, monkeypatch):
-    walk(loaded, tmp_path, monkeypatch, lambda n: True)
-    grown = loaded
-    while (new := sequential.further(grown, tmp_path)) is not None:
-        grown = new
-    assert sequential.seeds(grown) == {1: 10, 2: 10, 3: 3}
-    assert {run.seed for run in grown.runs if run.row == 1} == set(range(10))
+def test_looks_decide_as_the_simulation_counts(family):
+    """The same p against the same levels: a look's verdict on 60 of the simulated studies."""
+    test = next(iter(family.values()))
+    for values in 2.5 * correlated(60, [0, 2.0, 0, 0, 0, 0, 0, 0], seed=2)[:, :2]:
+        x = values[1] - values[0]
+        p = [scipy_stats.ttest_1samp(x[:n], 0).pvalue for n in test.looks]
+        small = [scipy_stats.ttest_1samp(x[:n], 1.0, alternative="less").pvalue * 2 for n in test.looks]
+        deciding = [n for n, a, b, level in zip(test.looks, p, small, test.levels) if min(a, b) <= level]
+        found = claims.look(Evidence((x,)), test)
+        assert (found.status == "undecided") == (not deciding)
+        assert len(found.evidence.differences[0]) == (deciding[0] if deciding else 20)
 
 
-def test_a_fixed_number_of_seeds_stays(tmp_path):
-    path = tmp_path / "s.yaml"
-    path.write_text(STUDY.replace("{at_least: 3, at_most: 10, until: decided}", "3"))
-    assert sequential.further(study.load(path, root=tmp_path), tmp_path) is None
+def test_looks_find_an_effect_early(family):
+    """Two and a half standard deviations: nearly always decided, mostly before the last look."""
+    test = next(iter(family.values()))
+    draws = 2.5 + np.random.default_rng(3).normal(size=(60, 20))
+    found = [claims.look(Evidence((x,)), test) for x in draws]
+    assert np.mean([outcome.status == "supported" for outcome in found]) > 0.95
+    assert np.mean([len(outcome.evidence.differences[0]) <= 12 for outcome in found]) > 0.8

@@ -102,7 +102,7 @@ BAD_CLAIMS = [
     ("row: 1, beats: 2}]", "x.yaml:2:10: claims.1.on: missing"),
     (
         "row: 1, beats: 2, on: mAP, by_share: 0.1}]",
-        "claims.1.by_share: unknown key; allowed: quote, section, also, note, row, beats",
+        "claims.1.by_share: unknown key; allowed: quote, section, also, note, unjudged, row",
     ),
     ("row: 1, below: 2, above: 1, on: mAP}]", "claims.1: found below and above; allowed: one of"),
     ("row: 1, below: 2, on: mAP}]", "x.yaml:2:10: claims.1.by_share: missing"),

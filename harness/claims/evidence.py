@@ -1,14 +1,13 @@
 """What a claim of a study rests on: numbers over seeds that should lie above 0, or within a margin of it."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from itertools import combinations
 from math import isfinite, nan
 from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from harness.claims import statistics as stats
 from harness.study.claims import Beats, Extreme, Level, StableWithin
 
 if TYPE_CHECKING:
@@ -20,45 +19,67 @@ WINDOW = 0.05  # a curve's value at a share of training is its mean over this sh
 
 @dataclass(frozen=True)
 class Evidence:
-    """Differences that should lie above 0, one array (n,) per comparison; within ``margin`` of 0 instead, if given."""
+    """Differences that should lie above 0, one array per comparison; within ``within`` of 0 instead, if given.
+
+    The n-th value of each array is that of seed n, NaN where the seed has no result.
+    """
 
     differences: tuple[np.ndarray, ...]
-    margin: float | None = None
+    within: float | None = None
+    margin: float | None = None  # an effect below it is smaller than claimed
     unit: str = ""  # what follows a difference in text
-    missing: str = ""  # why nothing can be said, e.g. a failed seed
+
+    @property
+    def n(self) -> int:
+        """Seeds 0 .. n-1 that every comparison has; a look at n seeds is a look at just these."""
+        return min((int(np.isfinite(x).cumprod().sum()) for x in self.differences), default=0)
+
+    def first(self, n: int) -> "Evidence":
+        """The evidence of the first n seeds."""
+        return replace(self, differences=tuple(x[:n] for x in self.differences))
+
+    def finite(self) -> "Evidence":
+        """All that was measured, whichever seeds are missing: to be shown, not to be judged."""
+        return replace(self, differences=tuple(x[np.isfinite(x)] for x in self.differences))
 
 
 def collect(records: "Records", claim: "AnyClaim") -> Evidence:
-    """The evidence on one claim; a row with a failed or missing seed leaves it without."""
-    differences = tuple(compare(records, claim))
-    missing = records.study.missing or name_gap(records, claim)
-    if not missing and any(len(x) == 0 for x in differences):
-        missing = "nothing measured"
-    margin = claim.stable_within if isinstance(claim, StableWithin) else None
-    return Evidence(differences, margin, " to the bound" if isinstance(claim, Level) else "", missing)
+    """The evidence on one claim."""
+    return Evidence(
+        tuple(compare(records, claim)),
+        within=claim.stable_within if isinstance(claim, StableWithin) else None,
+        margin=claim.least if isinstance(claim, Beats) else None,
+        unit=" to the bound" if isinstance(claim, Level) else "",
+    )
 
 
 def compare(records: "Records", claim: "AnyClaim") -> Iterator[np.ndarray]:
-    """The comparisons that a claim makes, each over the seeds that both sides have."""
+    """The comparisons that a claim makes, each over seeds."""
     match claim:
         case Beats():
-            yield pair(records, (claim.row, claim.on), (claim.beats, claim.on))
+            yield subtract(records, (claim.row, claim.on), (claim.beats, claim.on))
         case StableWithin():
             for one, other in combinations(claim.rows, 2):
-                yield pair(records, (one, claim.on), (other, claim.on))
+                yield subtract(records, (one, claim.on), (other, claim.on))
         case Extreme():
             for other_cell in others(records, claim):
-                yield claim.sign * pair(records, (claim.row, claim.columns[0]), other_cell)
+                yield claim.sign * subtract(records, (claim.row, claim.columns[0]), other_cell)
         case Level():
-            reached = np.array(list(read_curves(records, claim)), float)
-            yield claim.sign * (reached - claim.bound)
+            yield claim.sign * (by_seed(read_curves(records, claim)) - claim.bound)
         case _:
             assert_never(claim)
 
 
-def pair(records: "Records", ours: tuple[int, str], theirs: tuple[int, str]) -> np.ndarray:
-    """Differences between two cells, each a row and a column."""
-    return stats.pairs(records.values.get(ours, {}), records.values.get(theirs, {}))
+def subtract(records: "Records", ours: tuple[int, str], theirs: tuple[int, str]) -> np.ndarray:
+    """Differences between two cells, each a row and a column, seed by seed."""
+    mine, other = by_seed(records.values.get(ours, {})), by_seed(records.values.get(theirs, {}))
+    both = min(len(mine), len(other))
+    return mine[:both] - other[:both]
+
+
+def by_seed(values: Mapping[int, float]) -> np.ndarray:
+    """Values of seeds 0, 1, ...; NaN for a seed without."""
+    return np.array([values.get(seed, nan) for seed in range(max(values, default=-1) + 1)], float)
 
 
 def others(records: "Records", claim: Extreme) -> list[tuple[int, str]]:
@@ -69,9 +90,10 @@ def others(records: "Records", claim: Extreme) -> list[tuple[int, str]]:
     return [(row.number, first) for row in records.study.rows if row.number != claim.row]
 
 
-def read_curves(records: "Records", claim: Level) -> Iterator[float]:
+def read_curves(records: "Records", claim: Level) -> dict[int, float]:
     """Value of the claim's curve at its share of training, for each seed that has it."""
     column = next(column for column in records.study.columns if column.name == claim.on)
+    reached = {}
     for record in records.of(claim.row, claim.on):
         curve = record.curve(column.metric.removeprefix("curve/"))
         if curve is None:
@@ -80,7 +102,8 @@ def read_curves(records: "Records", claim: Level) -> Iterator[float]:
         shares = steps / record.run.settings.training.steps
         inside = (shares <= claim.by_share + 1e-9) & (shares > claim.by_share - WINDOW)
         if inside.any():
-            yield float(values[inside].mean())
+            reached[record.run.seed] = float(values[inside].mean())
+    return reached
 
 
 def name_gap(records: "Records", claim: "AnyClaim") -> str:

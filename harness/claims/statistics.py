@@ -1,16 +1,16 @@
-"""Statistics over seeds (scipy): summaries, paired differences, equivalence, Holm's correction, sequential looks."""
+"""Statistics over seeds (scipy): summaries, paired differences, equivalence, repeated looks. Student's t throughout."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import floor, isfinite, log10, nan, sqrt
+from math import floor, isfinite, log10, nan
 
 import numpy as np
-from scipy import special, stats
+from scipy import stats
 
 ALPHA = 0.05
 LEAST_PAIRS = 3  # fewer pairs decide nothing
-BOOTSTRAP_FROM = 20  # seeds; at 3 a bootstrap interval covers 67 % instead of 95 %
-LOOKS = (3, 5, 10, 20)  # numbers of seeds at which a sequential study looks
+LOOKS = (5, 8, 12, 16, 20)  # numbers of seeds at which a sequential study looks; at 3 a verdict would need t > 25
+MOST_SEEDS = 1000  # no further do we search for the number of seeds that would decide
 
 
 @dataclass(frozen=True)
@@ -79,13 +79,12 @@ def difference(x: np.ndarray, alpha: float = ALPHA) -> Difference:
 
 
 def interval(x: np.ndarray, alpha: float) -> tuple[float, float]:
-    """1 - alpha interval of the mean of x (n >= 2): Student's t, or a bootstrap (BCa) from 20 values on."""
-    n, (mean, std) = len(x), moments(x)
-    if std and n >= BOOTSTRAP_FROM:
-        found = stats.bootstrap((x,), np.mean, confidence_level=1 - alpha, rng=np.random.default_rng(0))
-        return float(found.confidence_interval.low), float(found.confidence_interval.high)
-    half = float(special.stdtrit(n - 1, 1 - alpha / 2)) * std / sqrt(n)
-    return mean - half, mean + half
+    """1 - alpha interval of the mean of x (n >= 2) by Student's t."""
+    mean, std = moments(x)
+    if not std:
+        return mean, mean
+    found = stats.ttest_1samp(x, 0.0).confidence_interval(1 - alpha)
+    return float(found.low), float(found.high)
 
 
 def tails(x: np.ndarray, at: float = 0.0) -> tuple[float, float]:
@@ -94,8 +93,9 @@ def tails(x: np.ndarray, at: float = 0.0) -> tuple[float, float]:
     if not std:
         apart = mean - at if abs(mean - at) > 1e-12 * max(1.0, abs(at)) else 0.0
         return float(apart <= 0), float(apart >= 0)
-    t = (mean - at) / (std / sqrt(len(x)))
-    return float(special.stdtr(len(x) - 1, -t)), float(special.stdtr(len(x) - 1, t))
+    above = stats.ttest_1samp(x, at, alternative="greater").pvalue
+    below = stats.ttest_1samp(x, at, alternative="less").pvalue
+    return float(above), float(below)
 
 
 def equivalence(x: np.ndarray, margin: float) -> float:
@@ -121,36 +121,32 @@ def within(xs: Sequence[np.ndarray], margin: float) -> tuple[float, float]:
     return inside, min(1.0, beyond)
 
 
-def order(p: Sequence[float]) -> list[int]:
-    """Positions of ``p`` from the smallest on, NaN last."""
-    return sorted(range(len(p)), key=lambda i: (np.isnan(p[i]), p[i]))
-
-
-def holm(p: Sequence[float]) -> list[float]:
-    """Holm's adjusted p values, in the given order; NaN stays NaN but counts as a test."""
-    out, worst = [nan] * len(p), 0.0
-    for rank, i in enumerate(order(p)):
-        if not np.isnan(p[i]):
-            worst = max(worst, min(1.0, (len(p) - rank) * p[i]))
-            out[i] = worst
-    return out
-
-
-def holm_levels(p: Sequence[float], alpha: float = ALPHA) -> list[float]:
-    """The level at which Holm's procedure tests each p: the interval at this level agrees with the adjusted p."""
-    levels, level, going = [alpha] * len(p), alpha, True
-    for rank, i in enumerate(order(p)):
-        level = alpha / (len(p) - rank) if going else level
-        levels[i] = level
-        going = going and bool(p[i] <= level)
-    return levels
-
-
-def look_level(claims: int, looks: Sequence[int] = LOOKS, alpha: float = ALPHA) -> float:
-    """Level of one claim at one look of a sequential study: Bonferroni over claims and looks."""
-    return alpha / (max(1, claims) * len(looks))
+def smaller(x: np.ndarray, margin: float) -> float:
+    """p that the mean of x is below ``margin``; at p <= alpha the two-sided 1 - alpha interval lies below it."""
+    return min(1.0, 2 * tails(x, margin)[1])
 
 
 def looks_until(least: int, most: int) -> tuple[int, ...]:
     """Numbers of seeds at which a sequential study from ``least`` to ``most`` seeds looks; both ends included."""
     return tuple(sorted({least, most} | {n for n in LOOKS if least <= n <= most}))
+
+
+def spend(level: float, looks: Sequence[int]) -> list[float]:
+    """The level of each look: spent in proportion to the seeds added, so that all looks together spend ``level``."""
+    before = [0, *looks[:-1]]
+    return [level * (now - last) / looks[-1] for now, last in zip(looks, before)]
+
+
+def seeds_needed(x: np.ndarray, level: float, edges: Sequence[float]) -> int | None:
+    """The least n at which the 1 - level interval around the measured mean, at the measured spread, holds no edge.
+
+    ``edges`` are the values that stand between verdicts: 0, a margin. None where ``MOST_SEEDS`` would not do.
+    """
+    if len(x) < 2:
+        return None
+    mean, std = moments(x)
+    n = np.arange(LEAST_PAIRS, MOST_SEEDS + 1)
+    half = stats.t.isf(level / 2, n - 1) * std / np.sqrt(n)
+    apart = np.abs(np.asarray(edges, float)[:, None] - mean) > half
+    enough = n[apart.any(0)]
+    return int(enough[0]) if len(enough) else None

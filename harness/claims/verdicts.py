@@ -1,39 +1,50 @@
 """What the paper claims, judged on the runs at hand: each claim gets a verdict with its evidence and its scope.
 
-A verdict needs the corrected p value and the interval at the same level. A difference that is not significant supports
-nothing; the claimed size is reported apart. On the embedded data set the words are those of a test bed.
+A verdict is read off an interval at the level that its contrast may spend (``harness.claims.contrasts``): above 0,
+below 0, or below the least effect that would still count as the claimed one. The first look that decides is the last
+one, whatever is measured after it. The claimed size is reported apart.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from math import isfinite, nan
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from harness.claims import statistics as stats
-from harness.claims.evidence import Evidence, collect
+from harness.claims.contrasts import Test, name_contrast, plan_tests, preset_of
+from harness.claims.evidence import Evidence, collect, name_gap
 from harness.study.claims import Beats
 
 if TYPE_CHECKING:
     from harness.store.records import Records
     from harness.study import Study
+    from harness.study.claims import AnyClaim
 
-STATUSES = ("supported", "contradicted", "undecided", "not judged")
-WORDS: Mapping[str, str] = {  # on the embedded data set
+STATUSES = ("supported", "contradicted", "smaller", "undecided", "no data", "not judged")
+WORDS: Mapping[str, str] = {  # where they are not the status itself
+    "smaller": "smaller than claimed",
+}
+BED_WORDS: Mapping[str, str] = {  # on the embedded data set
     "supported": "appears on the test bed",
     "contradicted": "reversed on the test bed",
+    "smaller": "smaller than claimed on the test bed",
     "undecided": "undecided on the test bed",
 }
-NOT_JUDGED = "not judged (mechanics only)"
+UNTESTED = Test(nan, (), None, 0)
 
 
 @dataclass(frozen=True)
-class Correction:
-    """How the p values of a study's claims are corrected: the level of each claim, adjusted p values, and the name."""
+class Outcome:
+    """What the looks at a contrast came to: the status, and the evidence up to the look that it rests on."""
 
-    levels: list[float]
-    adjusted: list[float]
-    name: str
+    status: str
+    reason: str
+    evidence: Evidence
+    level: float = nan  # of the interval
+    p: float = nan
+    seeds_needed: int | None = None  # that would decide, at the mean and spread measured
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,7 @@ class Verdict:
     section: str
     note: str
     asserted: str
+    contrast: str  # what was compared, by settings and metric: equal wherever the same is asserted
     status: str
     words: str
     reason: str
@@ -54,11 +66,15 @@ class Verdict:
     effect: float
     level: float
     p: float
-    p_adjusted: float
+    p_adjusted: float  # to be held against 0.05
     correction: str
     n: int
+    seeds_needed: int | None
     claimed: float | None
     size: str  # "inside" or "outside the interval", of the claimed size; empty without one
+    margin: float | None  # an effect below it is smaller than claimed
+    data: str
+    preset: str
     scope: str
     rows: tuple[int, ...]
 
@@ -73,152 +89,176 @@ def mechanics(study: "Study") -> bool:
     return study.quick or any(row.settings.source.scale == "tiny" for row in study.rows)
 
 
-def preset_of(study: "Study", rows: Sequence[int]) -> str:
-    """The preset of rows by number, several joined; a row may have its own."""
-    own = [getattr(row, "base", "") or study.base for row in study.rows if row.number in rows]
-    return " and ".join(dict.fromkeys(Path(name).stem for name in own)) or study.base
+def count_seeds(numbers: Sequence[int]) -> str:
+    """'5 seeds', '5 to 20 seeds'."""
+    least, most = min(numbers, default=0), max(numbers, default=0)
+    return f"{least if least == most else f'{least} to {most}'} seed{'' if most == 1 else 's'}"
 
 
 def scope(study: "Study", rows: Sequence[int]) -> str:
-    """'on synthetic, preset paper, 5 seeds': where a verdict on these rows holds."""
-    counts = [len({run.seed for run in study.runs if run.row == row}) for row in rows] or [0]
-    n = f"{min(counts)}" if min(counts) == max(counts) else f"{min(counts)} to {max(counts)}"
-    return f"on {study.data}, preset {preset_of(study, rows)}, {n} seed{'' if n == '1' else 's'}"
+    """'on synthetic, preset paper, 5 seeds': where what is said of these rows holds."""
+    counts = [len({run.seed for run in study.runs if run.row == row}) for row in rows]
+    return f"on {study.data}, preset {preset_of(study, rows)}, {count_seeds(counts)}"
 
 
 def judge(records: "Records") -> list[Verdict]:
-    """A verdict on each claim of the study, corrected over them."""
+    """A verdict on each claim of a study, on the seeds that it was run with and those that other studies added."""
+    if records.study.exact or mechanics(records.study):
+        return judge_seeds(records)
+    return judge_seeds(widen(records))
+
+
+def widen(records: "Records") -> "Records":
+    """The records with further seeds of the same settings, as far as the store has them from other studies."""
+    from harness.store.records import Records, read_runs
+    from harness.study import with_seeds
+
     study = records.study
-    evidence = [collect(records, claim) for claim in study.claims]
-    ends = [p_values(e) for e in evidence]
-    fixed = correction(study, [min(pair) for pair in ends])
-    return [verdict(study, i, e, ends[i], fixed) for i, e in enumerate(evidence)]
+    rows = {row for claim in study.claims for row in claim.row_numbers(len(study.rows))}
+    asked = {(run.row, run.seed) for run in study.runs}
+    wide = with_seeds(study, dict.fromkeys(rows, stats.LOOKS[-1]))
+    further = [run for run in wide.runs if (run.row, run.seed) not in asked]
+    added = [record for record in read_runs(further, records.root) if record.status == "ok"]
+    return Records(study, (*records.records, *added), records.root)
 
 
-def correction(study: "Study", p: list[float]) -> Correction:
-    """Holm over the claims of a study; Bonferroni over claims and looks where seeds are added sequentially."""
-    if study.until is None:
-        return Correction(stats.holm_levels(p), stats.holm(p), f"Holm over {len(p)}")
-    looks = stats.looks_until(study.until.at_least, study.until.at_most)
-    tests = len(p) * len(looks)
-    adjusted = [min(1.0, x * tests) if isfinite(x) else nan for x in p]
-    return Correction([stats.look_level(len(p), looks)] * len(p), adjusted, f"{len(p)} claims x {len(looks)} looks")
+def judge_seeds(records: "Records") -> list[Verdict]:
+    """A verdict on each claim of a study, on these records alone."""
+    study = records.study
+    tests = {} if mechanics(study) else plan_tests(study, records.root)
+    verdicts = []
+    for claim in study.claims:
+        contrast = name_contrast(study, claim)
+        test = tests.get(contrast, UNTESTED)
+        outcome = decide(records, claim, test)
+        verdicts.append(describe(study, claim, contrast, test, outcome))
+    return verdicts
 
 
-def p_values(evidence: Evidence) -> tuple[float, float]:
-    """p values that the claim holds, and that it is reversed; NaN where nothing can be said."""
-    if evidence.missing or min(map(len, evidence.differences)) < stats.LEAST_PAIRS:
-        return nan, nan
+def decide(records: "Records", claim: "AnyClaim", test: Test) -> Outcome:
+    """What becomes of a claim: the outcome of its looks, or why there are none."""
+    evidence = collect(records, claim)
+    measured = evidence.finite()
+    if mechanics(records.study):
+        return Outcome("not judged", "tiny scale", measured)
+    if claim.unjudged:
+        return Outcome("not judged", claim.unjudged, measured)
+    if records.study.missing or not any(len(x) for x in measured.differences):
+        return Outcome("no data", records.study.missing or name_gap(records, claim) or "nothing measured", measured)
+    return look(evidence, test, name_gap(records, claim))
+
+
+def look(evidence: Evidence, test: Test, missing: str = "") -> Outcome:
+    """The first look that decides, or the last one that there are seeds for. ``missing`` says why there are no more."""
+    asked = replace(evidence, margin=test.margin)
+    reached = [(n, level) for n, level in zip(test.looks, test.levels) if stats.LEAST_PAIRS <= n <= evidence.n]
+    for n, level in reached:
+        seen = asked.first(n)
+        ends = p_values(seen)
+        decided = [status for status in ("supported", "contradicted", "smaller") if ends.get(status, nan) <= level]
+        if decided:
+            return Outcome(decided[0], "", seen, level, ends[decided[0]], n)
+    if not reached:
+        few = max(test.looks[0], stats.LEAST_PAIRS)
+        reason = missing or f"n = {evidence.n}: too few pairs to tell; the first look is at {few}"
+        return Outcome("undecided", reason, asked.finite(), test.levels[0])
+    needed = count_needed(seen, test.levels[-1])
+    return Outcome("undecided", missing or open_question(seen), seen, level, min(ends.values()), needed)
+
+
+def p_values(evidence: Evidence) -> dict[str, float]:
+    """p of each status that the evidence can have, to be held against the level of the interval."""
+    if evidence.within is not None:
+        return dict(zip(("supported", "contradicted"), stats.within(evidence.differences, evidence.within)))
+    ends = dict(zip(("supported", "contradicted"), stats.directions(evidence.differences)))
     if evidence.margin is not None:
-        return stats.within(evidence.differences, evidence.margin)
-    return stats.directions(evidence.differences)
+        ends["smaller"] = stats.smaller(evidence.differences[0], evidence.margin)
+    return ends
 
 
-def verdict(study: "Study", i: int, evidence: Evidence, ends: tuple[float, float], fixed: Correction) -> Verdict:
-    """The verdict on claim ``i``."""
-    claim, level = study.claims[i], fixed.levels[i]
-    worst = weakest(evidence, level)
-    status, reason = decide(evidence, ends, level)
+def open_question(evidence: Evidence) -> str:
+    """Why a look left a claim undecided."""
+    if evidence.within is not None:
+        return "neither within nor beyond the margin"
+    if evidence.margin is None:
+        return "the interval holds 0"
+    return f"the interval holds 0 and {evidence.margin:g}, the least that counts"
+
+
+def count_needed(evidence: Evidence, level: float) -> int | None:
+    """Seeds that would decide the weakest comparison, at its mean and spread."""
+    weakest = pick_weakest(evidence, level)
+    if evidence.within is not None:
+        nearest = evidence.within if weakest.mean() >= 0 else -evidence.within
+        return stats.seeds_needed(weakest, 2 * level, [nearest])
+    edges = [0.0] if evidence.margin is None else [0.0, evidence.margin]
+    return stats.seeds_needed(weakest, level, edges)
+
+
+def pick_weakest(evidence: Evidence, level: float) -> np.ndarray:
+    """The comparison that a claim fails first by: the lowest interval, or for stability the largest difference."""
+    xs = [x for x in evidence.differences if len(x)]
+    if evidence.within is not None:
+        return max(xs, key=lambda x: abs(x.mean()))
+    return min(xs, key=lambda x: stats.difference(x, level).low if len(x) > 1 else x.mean())
+
+
+def describe(study: "Study", claim: "AnyClaim", contrast: str, test: Test, outcome: Outcome) -> Verdict:
+    """The verdict as tables and pages show it."""
+    shown = stats.NONE
+    if any(len(x) for x in outcome.evidence.differences):
+        level = outcome.level if isfinite(outcome.level) else stats.ALPHA
+        width = level if outcome.evidence.within is None else 2 * level  # two one-sided tests
+        shown = stats.difference(pick_weakest(outcome.evidence, width), width)
     rows = claim.row_numbers(len(study.rows))
     claimed = claim.by if isinstance(claim, Beats) else None
-    words = WORDS[status] if synthetic(study) else status
-    if mechanics(study):
-        status, words, reason = "not judged", NOT_JUDGED, "tiny scale"
+    preset = preset_of(study, rows)
     return Verdict(
         quote=claim.quote,
         section=claim.section,
         note=claim.note or claim.also,
         asserted=claim.words,
-        status=status,
-        words=words,
-        reason=reason,
-        unit=evidence.unit,
-        delta=worst.delta,
-        low=worst.low,
-        high=worst.high,
-        effect=worst.effect,
-        level=level,
-        p=min(ends),
-        p_adjusted=fixed.adjusted[i],
-        correction=fixed.name,
-        n=worst.n,
+        contrast=contrast,
+        status=outcome.status,
+        words=say_status(study, outcome.status),
+        reason=outcome.reason,
+        unit=outcome.evidence.unit,
+        delta=shown.delta,
+        low=shown.low,
+        high=shown.high,
+        effect=shown.effect,
+        level=outcome.level,
+        p=outcome.p,
+        p_adjusted=min(1.0, outcome.p * stats.ALPHA / outcome.level) if isfinite(outcome.p) else nan,
+        correction=name_correction(test),
+        n=shown.n,
+        seeds_needed=outcome.seeds_needed,
         claimed=claimed,
-        size=size(claimed, worst),
-        scope=scope(study, rows),
+        size=place_claimed(claimed, shown),
+        margin=test.margin,
+        data=study.data,
+        preset=preset,
+        scope=f"on {study.data}, preset {preset}, {count_seeds([shown.n])}",
         rows=rows,
     )
 
 
-def weakest(evidence: Evidence, level: float) -> stats.Difference:
-    """The comparison that a claim fails first by; two one-sided tests at a level go with the 1 - 2 level interval."""
-    if evidence.margin is not None:
-        found = [stats.difference(x, 2 * level) for x in evidence.differences]
-        return max(found, key=lambda d: abs(d.delta), default=stats.NONE)
-    found = [stats.difference(x, level) for x in evidence.differences]
-    return min(found, key=lambda d: d.low if isfinite(d.low) else d.delta, default=stats.NONE)
+def name_correction(test: Test) -> str:
+    """'7 contrasts x 5 looks': what the error rate is shared by."""
+    if not test.family:
+        return ""
+    looks = "1 look" if len(test.looks) == 1 else f"{len(test.looks)} looks"
+    return f"{test.family} contrast{'s' if test.family > 1 else ''} x {looks}"
 
 
-def decide(evidence: Evidence, ends: tuple[float, float], level: float) -> tuple[str, str]:
-    """(supported | contradicted | undecided, reason)."""
-    n = min(map(len, evidence.differences), default=0)
-    if evidence.missing or n < stats.LEAST_PAIRS:
-        return "undecided", evidence.missing or f"n = {n}: too few pairs to tell"
-    holds, reversed_ = (p <= level for p in ends)
-    if evidence.margin is None:
-        shared = level / len(evidence.differences)
-        holds = holds and all(stats.interval(x, level)[0] > 0 for x in evidence.differences)
-        reversed_ = reversed_ and any(stats.interval(x, shared)[1] < 0 for x in evidence.differences)
-    if not holds and not reversed_:
-        return (
-            "undecided",
-            "the interval holds 0" if evidence.margin is None else "neither within nor beyond the margin",
-        )
-    return "supported" if holds else "contradicted", ""
+def say_status(study: "Study", status: str) -> str:
+    """A status in words; on the embedded data set those of a test bed."""
+    plain = WORDS.get(status, status)
+    return BED_WORDS.get(status, plain) if synthetic(study) else plain
 
 
-def size(claimed: float | None, found: stats.Difference) -> str:
+def place_claimed(claimed: float | None, found: stats.Difference) -> str:
     """Whether the claimed size lies in the interval; empty where there is no size or no interval."""
     if claimed is None or not isfinite(found.low):
         return ""
     return f"{'inside' if found.low <= claimed <= found.high else 'outside'} the interval"
-
-
-def counts(verdicts: Sequence[Verdict]) -> dict[str, int]:
-    """How many claims have each status."""
-    return {status: sum(v.status == status for v in verdicts) for status in STATUSES}
-
-
-def as_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
-    """JSON values; NaN as null."""
-    return [
-        {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in asdict(x).items()} for x in verdicts
-    ]
-
-
-def evidence_text(v: Verdict) -> str:
-    """'+2.3 [0.4, 4.2], d 1.9, p 0.01 (0.04 after Holm over 8), n 5; claimed 2.3 inside the interval'."""
-    if not isfinite(v.delta):
-        return v.reason
-    digits = stats.decimals((v.high - v.low) / 2)
-    interval = f" [{v.low:z.{digits}f}, {v.high:z.{digits}f}]" if isfinite(v.low) else ""
-    parts = [f"{v.delta:+z.{digits}f}{interval}{v.unit}"]
-    parts += [f"d {v.effect:z.1f}"] if isfinite(v.effect) else []
-    parts += [f"p {v.p:.2g} ({v.p_adjusted:.2g} after {v.correction})"] if isfinite(v.p) else []
-    text = ", ".join([*parts, f"n {v.n}"])
-    text += f"; claimed {v.claimed:g} {v.size}" if v.size else ""
-    return text + (f"; {v.reason}" if v.reason else "")
-
-
-def words_of(verdicts: Sequence[Verdict]) -> dict[str, str]:
-    """How each status is said where these verdicts hold."""
-    return {v.status: v.words for v in verdicts}
-
-
-def markdown(verdicts: Sequence[Verdict]) -> str:
-    """Verdicts as a Markdown table, each with its scope."""
-    lines = ["| claim | asserted | verdict | scope | evidence |", "| --- | --- | --- | --- | --- |"]
-    for v in verdicts:
-        claim = f"“{v.quote}” (Section {v.section})" + (f" ({v.note})" if v.note else "")
-        cells = (claim, v.asserted, v.words, v.scope, evidence_text(v))
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(lines) + "\n"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import study
 from harness.claims import verdicts as claims
+from harness.claims import wording
 from harness.errors import ConfigError
 from harness.report.page import make_environment
 from harness.report.reading import read_grown_records
@@ -56,7 +57,7 @@ def write_card(options: Mapping[str, Any]) -> Path:
 def format_card(cards: Sequence[Card], scope: str, others: Sequence[Other]) -> str:
     """The report card: all studies, their claims and how many hold; ``others``: reports of other data or presets."""
     total = {status: sum(card.counts[status] for card in cards) for status in claims.STATUSES}
-    words = claims.words_of([verdict for card in cards for verdict in card.verdicts])
+    words = wording.words_of([verdict for card in cards for verdict in card.verdicts])
     bed = any(card.done and claims.synthetic(card.study) for card in cards)
     page = make_environment().get_template("index.html")
     return page.render(cards=cards, total=total, words=words, scope=scope, others=others, synthetic=bed)
@@ -90,7 +91,7 @@ def make_card(records: Records) -> Card:
         report = write_report(records, read_addresses(one, root))
         link = (report.folder / "report.html").relative_to(root / "reports").as_posix()
         verdicts = report.verdicts if done else ()
-    return Card(one, verdicts, claims.counts(verdicts), done, len(records.records), link)
+    return Card(one, verdicts, wording.count_statuses(verdicts), done, len(records.records), link)
 
 
 def list_scope(options: Mapping[str, Any]) -> list[str]:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from harness.claims import statistics as stats
 from harness.claims import verdicts as claims
+from harness.claims import wording
 from harness.errors import ConfigError
 from harness.report import provenance
 from harness.report.content import Report
@@ -33,7 +34,7 @@ def make_environment() -> Environment:
     out = Environment(
         loader=PackageLoader("harness.report", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    out.filters["evidence"] = claims.evidence_text
+    out.filters["evidence"] = wording.evidence_text
     out.filters["symbols"] = lambda text: Markup(format_html(text))  # escapes before it marks up
     out.filters["inline"] = inline_picture
     out.filters["decimals"] = stats.decimals
@@ -79,8 +80,8 @@ def format_page(report: Report, links: Mapping[str, str]) -> str:
         study=study,
         shown=shown,
         groups=group_heads(shown.heads),
-        counts=claims.counts(verdicts),
-        words=claims.words_of(verdicts),
+        counts=wording.count_statuses(verdicts),
+        words=wording.words_of(verdicts),
         scope=claims.scope(study, [row.number for row in study.rows]),
         synthetic=claims.synthetic(study),
         settings=compare_settings(study),

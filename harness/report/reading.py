@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.claims.sequential import further
+from harness.claims.sequential import plan_look
 from harness.store import records
 from harness.store.records import Records
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def read_grown_records(study: "Study", root: Path) -> Records:
     """Records under the seeds of the last look that was taken, as ``harness.run`` went from look to look."""
     found = records.read(study, root)
-    while (grown := further(found.study, root)) is not None:
+    while (grown := plan_look(found)) is not None:
         ahead = records.read(grown, root)
         if "missing" in ahead.states:
             return found

@@ -8,7 +8,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from harness.claims import verdicts as claims
+from harness.claims import wording
+from harness.claims.verdicts import Verdict
 from harness.report.content import Report
 from harness.report.layout import Cell, Line, lay_out
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from harness.study import Study
 
 
-COLOURS = {"supported": "green", "contradicted": "red", "undecided": "yellow", "not judged": "dim"}
+COLOURS = {"supported": "green", "contradicted": "red", "smaller": "magenta", "undecided": "yellow"}  # others are dim
 JUSTIFY: dict[str, "JustifyMethod"] = {"text": "left", "check": "center"}  # else right
 
 
@@ -33,10 +34,23 @@ def show_report(report: Report, console: "Console") -> None:
         console.print(Text(note, style="dim"))
     for trouble in report.troubles:
         console.print(Text(trouble, style="red"))
-    for verdict in report.verdicts:
-        line = Text.assemble((verdict.words, COLOURS[verdict.status]), f": {verdict.asserted}")
-        line.append(f" ({claims.evidence_text(verdict)}; {verdict.scope})", style="dim")
-        console.print(line)
+    if report.verdicts:
+        console.print(fit_content(make_verdict_lines(report.verdicts), console), crop=False)
+        console.print(Text(wording.totals(report.verdicts)))
+        console.print(Text(wording.error_rate(report.verdicts), style="dim"))
+
+
+def make_verdict_lines(verdicts: Sequence[Verdict]) -> Table:
+    """One aligned line for each verdict: what is asserted, what became of it, and how it was seen."""
+    out = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    for justify in ("left", "left", "right", "left", "right", "left"):
+        out.add_column(justify=justify, no_wrap=True)
+    for v in verdicts:
+        claimed = f"claimed {v.claimed:g} {v.size}" if v.size else ""
+        verdict = Text(v.words, style=COLOURS.get(v.status, "dim"))
+        more = Text(wording.needed_text(v) or v.reason, style="dim")
+        out.add_row(verdict, Text(v.asserted), Text(wording.interval_text(v)), Text(claimed), Text(f"n {v.n}"), more)
+    return out
 
 
 def make_table(study: "Study", cells: Sequence[Cell], spread: bool = True) -> Table:

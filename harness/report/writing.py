@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from harness.claims import verdicts as claims
+from harness.claims import wording
 from harness.report import latex, tables
 from harness.report.content import Report
 from harness.report.figures import draw_figures
@@ -45,8 +46,8 @@ def write_report(records: Records, links: Mapping[str, str] = NO_LINKS, videos: 
         "table.csv": tables.format_csv(records.study, cells),
         "table.md": tables.format_markdown(records.study, cells, notes),
         "table.tex": latex.format_latex(records.study, cells, notes),
-        "claims.json": dump_json(claims.as_json(verdicts)),
-        "claims.md": claims.markdown(verdicts),
+        "claims.json": dump_json(wording.as_json(verdicts)),
+        "claims.md": wording.markdown(verdicts),
         "report.html": format_page(report, links),
     }
     for name, text in texts.items():

@@ -12,6 +12,8 @@ from pydantic import Discriminator, Field, Tag
 
 from harness.study.parts import Count, Names, Part
 
+LEAST_MARGIN = 0.3  # mAP or ACC points; less than this would be read as no effect in any table
+
 
 class Claim(Part):
     """A sentence and where it stands."""
@@ -20,6 +22,7 @@ class Claim(Part):
     section: str
     also: str = ""
     note: str = ""
+    unjudged: str = ""  # why the claim gets no verdict, where it says nothing that could turn out otherwise
 
     @property
     @abstractmethod
@@ -43,6 +46,14 @@ class Beats(Claim):
     beats: Count
     on: str
     by: float | None = None
+    margin: Annotated[float, Field(gt=0)] | None = None  # an effect below it is smaller than claimed
+
+    @property
+    def least(self) -> float | None:
+        """The effect below which the claim counts as smaller: by default half of what is claimed, 0.3 at least."""
+        if self.margin is not None or self.by is None:
+            return self.margin
+        return max(abs(self.by) / 2, LEAST_MARGIN)
 
     @property
     def words(self) -> str:

@@ -17,7 +17,7 @@ from harness.study.document import Mark, Node, read
 from harness.study.keys import flat, keys
 from harness.study.layers import fold
 from harness.study.presets import DATA, STUDIES, Below, data_layers, known, preset
-from harness.study.rows import drafts, numbered
+from harness.study.rows import Draft, drafts, numbered
 from harness.study.schema import StudyPart, study_part
 from harness.study.stack import Asked, Column, columns_of, command_line, fingerprints, own_layer, stacks
 from harness.study.tune import read_space
@@ -39,6 +39,7 @@ class Row:
     note: str = ""
     reference: int = 1
     fingerprint: str = ""  # of the row's data
+    base: str = ""  # the preset that the row starts from
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,8 @@ class Study:
     until: Seeds | None = None  # sequential: how many seeds at most
     missing: str = ""
     sets: tuple[str, ...] = ()  # --set, as given
+    exact: bool = False  # --seeds was given: so many seeds, no more
+    data_asked: str | None = None  # the data set or folder by the name that asked for it, if any
     space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)  # {tune: [...]} by path
     search: Mapping[str, Any] = field(default_factory=dict)  # objective, search and constraints of a search study
     scored: tuple[Scored, ...] = ()  # per row
@@ -130,14 +133,22 @@ def load(
         base=asked.base,
         seeds=counted(part, seeds, quick),
         until=sequential(part) if seeds is None else None,
-        rows=tuple(Row(r.label, s, r.paper, r.on, i, r.note, n, p) for i, (r, s, n, p) in enumerate(table, 1)),
+        rows=tuple(row_of(i, *entry, asked.base) for i, entry in enumerate(table, 1)),
         columns=columns,
         scored=scored,
         quick=quick,
         sets=tuple(sets),
+        exact=seeds is not None,
+        data_asked=data or part.data,
         space={path: spec for path, spec in tuned.items() if path not in line},
     )
     return with_seeds(study, {})
+
+
+def row_of(number: int, draft: Draft, settings: Settings, reference: int, fingerprint: str, base: str) -> Row:
+    """A row with what it is compared with, its data, and the preset that it starts from (its own or the study's)."""
+    said = (draft.label, settings, draft.paper, draft.on, number, draft.note)
+    return Row(*said, reference, fingerprint, draft.base or base)
 
 
 def described(file: Path, part: StudyPart, below: Below) -> Study:

@@ -83,6 +83,7 @@ def fill(loaded: study.Study, root, metric=None, curve=None, failed=()):
         arrays = {} if broke else {"curves": curves}
         results.write_training(root, run.training_key, {**record, "torch": "2"}, arrays, {}, run.settings)
     for run in (run for run in loaded.runs if (run.row, run.seed) not in failed):
-        found = {column.metric: metric(run.row, run.seed, column.metric) for column in loaded.columns}
+        names = {"map/avg", "map/0.1:0.7"} | {column.metric for column in loaded.columns}
+        found = {name: metric(run.row, run.seed, name) for name in sorted(names)}
         result = {"metrics": found, "curve": {"step": [1]}, "best": {"step": 1, "metrics": found}}
         results.write_result(root, run.training_key, run.scoring_key, result, {"results": {}}, run.settings)

@@ -1,0 +1,159 @@
+"""One contrast, one test: what a claim compares, and the share of the error rate that its test may spend.
+
+A contrast is the settings of its rows, a column and a direction. Sentences that assert the same contrast, in one table
+or in several, share it, its margin and its verdict. The paper's claims on a data set and preset are one family,
+whatever study shows them: the chance that *any* of its verdicts is wrong, over all contrasts and looks, is at most
+``ALPHA``. It is the family-wise rate, since a report that calls eight effects real should hold no false one; and by
+Bonferroni, which holds whatever rows the contrasts share and lets each verdict be read off its interval (Holm's steps
+would not: a contrast found "smaller than claimed" can still be falsely reversed, so it frees no error for the others).
+Table 2, the paper's headline, has half of the rate to itself.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_never
+
+from harness.claims import statistics as stats
+from harness.study.claims import Beats, Extreme, Level, StableWithin
+
+if TYPE_CHECKING:
+    from harness.study import Study
+    from harness.study.claims import AnyClaim
+
+HEADLINE = "table2"
+HEADLINE_SHARE = 0.5  # of the error rate
+AVERAGE = "map/avg"
+
+
+@dataclass(frozen=True)
+class Test:
+    """How a contrast is tested: its share of the error rate, the looks that spend it, and the margin of "smaller"."""
+
+    level: float
+    looks: tuple[int, ...]
+    margin: float | None
+    family: int  # contrasts that the error rate is shared by
+
+    @property
+    def levels(self) -> list[float]:
+        """The level of each look."""
+        return stats.spend(self.level, self.looks)
+
+
+@dataclass(frozen=True)
+class Asserted:
+    """A contrast that a study asserts, under a preset, with the margin of that sentence."""
+
+    contrast: str
+    preset: str
+    study: str
+    margin: float | None
+
+
+def preset_of(study: "Study", rows: Iterable[int]) -> str:
+    """The preset of rows by number, several joined; a row may have its own."""
+    named = set(rows)
+    own = [Path(row.base).stem for row in study.rows if row.number in named]
+    return " and ".join(dict.fromkeys(own)) or Path(study.base).stem
+
+
+def name_cell(study: "Study", row: int, column: str) -> str:
+    """A row's settings and a column's metric: the same in every study, whatever row and column are called there."""
+    shown = next(c for c in study.columns if c.name == column)
+    run = next(run for run in study.runs if run.row == row and column in run.columns)
+    metric, tiou = shown.metric, run.settings.metrics.tiou
+    if metric == AVERAGE:
+        metric = f"map/{tiou[0]:g}:{tiou[-1]:g}"
+    best = "" if shown.selection == "last" else f" ({shown.selection} checkpoint)"
+    return f"{metric} of {run.scoring_key}{best}"
+
+
+def name_contrast(study: "Study", claim: "AnyClaim") -> str:
+    """What a claim compares, by settings and metrics; empty where the study has no runs."""
+    if not study.runs:
+        return ""
+    numbers = claim.row_numbers(len(study.rows))
+    first, *rest = [name_cell(study, row, column) for row in numbers for column in claim.columns]
+    match claim:
+        case Beats():
+            return f"{first} above {rest[0]}"
+        case StableWithin():
+            return f"{', '.join(sorted([first, *rest]))} within {claim.stable_within:g}"
+        case Extreme():
+            own = name_cell(study, claim.row, claim.columns[0])
+            others = sorted({first, *rest} - {own})
+            return f"{own} {'above' if claim.sign > 0 else 'below'} {', '.join(others)}"
+        case Level():
+            return f"{first} {'above' if claim.sign > 0 else 'below'} {claim.bound:g} at {claim.by_share:g}"
+        case _:
+            assert_never(claim)
+
+
+def list_asserted(study: "Study") -> list[Asserted]:
+    """What a study asserts and has judged."""
+    out = []
+    for claim in study.claims:
+        contrast = name_contrast(study, claim)
+        if contrast and not claim.unjudged:
+            margin = claim.least if isinstance(claim, Beats) else None
+            preset = preset_of(study, claim.row_numbers(len(study.rows)))
+            out.append(Asserted(contrast, preset, study.name, margin))
+    return out
+
+
+@lru_cache(maxsize=64)
+def list_paper(base: str, data: str | None, sets: tuple[str, ...], root: Path) -> tuple[Asserted, ...]:
+    """What all studies of ``studies/`` assert on a data set and preset."""
+    from harness import study
+    from harness.errors import ConfigError
+    from harness.study.presets import STUDIES
+
+    out: list[Asserted] = []
+    for path in sorted(STUDIES.glob("*.yaml")):
+        try:
+            loaded = study.load(path, base=base, data=data, sets=sets, root=root)
+        except ConfigError:  # a study that cannot be asked there asserts nothing there
+            continue
+        out += list_asserted(loaded)
+    return tuple(out)
+
+
+def plan_tests(study: "Study", root: Path) -> Mapping[str, Test]:
+    """The test of each contrast that a study asserts; a study of one's own is a family of its own."""
+    from harness.study.presets import STUDIES
+
+    own = list_asserted(study)
+    shipped = study.path.resolve().is_relative_to(STUDIES)
+    tests: dict[str, Test] = {}
+    for preset in dict.fromkeys(entry.preset for entry in own):
+        base = study.base if " and " in preset else preset
+        paper = list_paper(base, study.data_asked, study.sets, root) if shipped else ()
+        family = [entry for entry in (*paper, *own) if entry.preset == preset]
+        tests |= share_error(family, looks_of(study, shipped))
+    return {entry.contrast: tests[entry.contrast] for entry in own}
+
+
+def share_error(family: Sequence[Asserted], looks: tuple[int, ...]) -> dict[str, Test]:
+    """The error rate, shared by the distinct contrasts of a family; of several margins the smallest is a contrast's."""
+    contrasts = list(dict.fromkeys(entry.contrast for entry in family))
+    headline = {entry.contrast for entry in family if entry.study == HEADLINE}
+    rest = len(contrasts) - len(headline)
+    tests = {}
+    for contrast in contrasts:
+        part = 1 / len(contrasts)
+        if headline and rest:
+            part = HEADLINE_SHARE / len(headline) if contrast in headline else (1 - HEADLINE_SHARE) / rest
+        margins = [entry.margin for entry in family if entry.contrast == contrast and entry.margin is not None]
+        tests[contrast] = Test(stats.ALPHA * part, looks, min(margins, default=None), len(contrasts))
+    return tests
+
+
+def looks_of(study: "Study", shipped: bool) -> tuple[int, ...]:
+    """Numbers of seeds at which contrasts are tested: the same for all of the paper's, unless --seeds asks for one."""
+    if study.exact or (study.until is None and not shipped):
+        return (study.seeds,)
+    if study.until is None or shipped:
+        return stats.LOOKS
+    return stats.looks_until(study.until.at_least, study.until.at_most)
