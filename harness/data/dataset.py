@@ -45,6 +45,7 @@ class Dataset:
     train: Split
     test: Split
     fingerprint: str
+    widths: tuple[int, ...] = ()  # features of each stream before padding to one width; empty: not known
 
 
 @dataclass(frozen=True)
