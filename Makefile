@@ -7,7 +7,7 @@ RUN    := $(BIN)/python -m harness.run $(if $(JOBS),--jobs $(JOBS))
 
 STUDIES := $(filter-out studies/search_%,$(wildcard studies/*.yaml))
 
-.PHONY: table2 paper paper-quick report synthetic ui search bench test test-slow lint schema clean help
+.PHONY: table2 paper paper-quick report synthetic ui search bench test test-slow test-ray lint schema clean help
 
 help:           ## this list
 	@grep -E '^[a-z0-9-]+: .*##|^[a-z0-9-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -48,6 +48,10 @@ test: $(BIN)/python  ## the tests, without the slow ones
 
 test-slow: $(BIN)/python  ## the slow studies and tests
 	$(BIN)/python -m pytest -q -n 2 -m slow
+
+test-ray: $(BIN)/python  ## the tests of the executor "ray", with the extra [ray]
+	$(BIN)/pip install -q -c constraints.txt -e '.[dev,ray]'
+	$(BIN)/python -m pytest -q -m ray tests/test_ray.py
 
 lint: $(BIN)/python  ## ruff, import contracts, mypy --strict
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo && $(BIN)/mypy

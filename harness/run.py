@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--list", action="store_true", help="list studies, data sets, presets and baselines")
     p.add_argument("--output", type=Path, default=Path("mlruns"), metavar="DIR", help="results (default: mlruns)")
     p.add_argument("--executor", choices=tuple(EXECUTORS), default="local", help="what runs the jobs")
+    p.add_argument("--address", metavar="HOST:PORT", help="of a running Ray cluster (default: one on 127.0.0.1)")
     p.add_argument("--accept-stale", action="store_true", help="keep results of older sources, marked as such")
     p.add_argument("--no-mlflow", action="store_true", help="do not mirror to MLflow")
     return p
@@ -173,6 +174,8 @@ def hand_over(plan: "Plan", studies: Sequence["Study"], arguments: argparse.Name
 
     slots = find_slots(arguments.jobs, arguments.runs_per_gpu)
     executor = EXECUTORS[arguments.executor]
+    if arguments.address:
+        os.environ["RAY_ADDRESS"] = arguments.address
     if not executor.waits:
         return executor.run(plan.todo, print, slots)
     with Board(studies, plan, arguments.output, len(slots), terminal()) as board:

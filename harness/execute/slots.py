@@ -15,6 +15,7 @@ KEEP_MEMORY = {  # glibc: reuse freed blocks instead of mapping each step's tens
     "MALLOC_MMAP_THRESHOLD_": str(1 << 28),
     "MALLOC_TRIM_THRESHOLD_": str(1 << 29),
 }
+RUNS_PER_GPU = "CASE_RUNS_PER_GPU"  # tells executors how runs share GPUs that are not of this machine
 REPRODUCIBLE = {"CUBLAS_WORKSPACE_CONFIG": ":4096:8"}  # what deterministic matrix products on a GPU ask for
 
 
@@ -39,7 +40,7 @@ def find_slots(number: int | None = None, runs_per_gpu: int = 1) -> list[Slot]:
     """One environment per run slot: ``runs_per_gpu`` on each GPU, or one per core; ``number`` overrides how many."""
     gpus = find_gpus()
     count = number or len(gpus) * runs_per_gpu or count_cores()
-    common = {**ONE_THREAD, **KEEP_MEMORY, **REPRODUCIBLE}
+    common = {**ONE_THREAD, **KEEP_MEMORY, **REPRODUCIBLE, RUNS_PER_GPU: str(runs_per_gpu)}
     if not gpus:
         return [common] * count
     return [{**common, "CUDA_VISIBLE_DEVICES": gpus[i % len(gpus)]} for i in range(count)]

@@ -5,6 +5,7 @@ input (nothing was written), 130 interrupted (what is finished is kept; the same
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,6 +34,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--jobs", type=positive, metavar="N", help="runs at once (default: one per core, or per GPU)")
     p.add_argument("--runs-per-gpu", type=positive, default=1, metavar="N", help="runs that share a GPU (default 1)")
     p.add_argument("--executor", choices=WAITING, default="local", help="what runs the trainings")
+    p.add_argument("--address", metavar="HOST:PORT", help="of a running Ray cluster, as for harness.run")
     p.add_argument("--base", metavar="NAME", help="preset that the search starts from, as for harness.run")
     p.add_argument("--data", metavar="NAME|DIR", help="data set, as for harness.run")
     p.add_argument("--quick", action="store_true", help="tiny scale, 2 seeds, few trials: checks mechanics")
@@ -101,6 +103,8 @@ def search(task: "Task", arguments: argparse.Namespace, journal: Path) -> int:
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    if arguments.address:
+        os.environ["RAY_ADDRESS"] = arguments.address
     slots = find_slots(arguments.jobs, arguments.runs_per_gpu)
     trainer = TrainingEvaluator(task, arguments.output, slots, say, EXECUTORS[arguments.executor].run)
     evaluate: Evaluate = ScoringEvaluator(trainer) if task.rescores else trainer
