@@ -59,7 +59,7 @@ def measure(options: argparse.Namespace) -> Stopwatch:
     from model import case as case_module
 
     torch.set_num_threads(options.threads)
-    settings = presets.preset(options.base, scale=options.scale)
+    settings = presets.load_preset(options.base, scale=options.scale)
     settings = replace(settings, training=replace(settings.training, steps=options.steps))
     dataset = data.load(settings.source, options.output)
     device = torch.device("cpu")

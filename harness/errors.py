@@ -12,11 +12,11 @@ class ConfigError(Exception):
     """Bad input: ``errors`` lists everything that is wrong, one line each."""
 
     def __init__(self, errors: Iterable[str]) -> None:
-        self.errors = ordered(dict.fromkeys(errors))
+        self.errors = sort_errors(dict.fromkeys(errors))
         super().__init__("\n".join(self.errors))
 
 
-def ordered(errors: Iterable[str]) -> list[str]:
+def sort_errors(errors: Iterable[str]) -> list[str]:
     """Errors file by file, in the order of their lines."""
     files: dict[str, int] = {}
 
@@ -39,7 +39,7 @@ def hint(name: str, allowed: Iterable[str]) -> str:
     return (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {', '.join(names) or 'none'}"
 
 
-def found(value: Any) -> str:
+def name_value(value: Any) -> str:
     """``value`` as a message shows it."""
     if isinstance(value, dict | list | tuple):
         return "a mapping" if isinstance(value, dict) else "a list"
@@ -48,18 +48,18 @@ def found(value: Any) -> str:
     return f"the text '{value[:60]}'" if isinstance(value, str) else str(value).replace("inf", ".inf")
 
 
-def shown(path: Path) -> str:
+def shorten_path(path: Path) -> str:
     """``path`` for a message: relative where it lies below the working directory."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
 
 
-def unknown(what: str, name: str, allowed: Iterable[str]) -> str:
+def report_unknown(what: str, name: str, allowed: Iterable[str]) -> str:
     """'unknown WHAT 'NAME'; did you mean ...? allowed: ...' for a message."""
     return f"unknown {what} '{name}'; {hint(name, sorted(allowed))}"
 
 
-def unsafe(name: str) -> str:
+def explain_unsafe(name: str) -> str:
     """Why ``name`` must not become part of a path; empty when it may."""
     if name in {"", "."} or ".." in name or any(character in name for character in "/\\\0"):
         return "is not a plain name (no '/', no '\\', no '..', not empty)"

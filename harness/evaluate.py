@@ -65,13 +65,14 @@ def evaluate(task: Task, tiou: Sequence[float]) -> dict[str, Any]:
     import numpy as np
 
     from harness.compute import metrics
+    from harness.study.metrics import RANGES
 
-    low, high, n = metrics.RANGES[ANET]
+    low, high, n = RANGES[ANET]
     own = np.linspace(low, high, n).tolist()
     ap = average_precision(task, [*tiou, *own])
     both = np.array(list(ap.values())).T  # (thresholds, C)
     given = metrics.averages(both[: len(tiou)], tiou)
-    average = {name: given[name] for name in ("avg", *metrics.RANGES) if name in given}
+    average = {name: given[name] for name in ("avg", *RANGES) if name in given}
     average[ANET] = metrics.averages(both[len(tiou) :], own)[ANET]
     return {
         "tiou": list(tiou),

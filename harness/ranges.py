@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import TypeAdapter, ValidationError
 
-from harness.errors import found, hint
+from harness.errors import hint, name_value
 
 Steps = tuple[str | int, ...]
 NUMBERS = (int, float)
@@ -65,7 +65,7 @@ def take_out(values: Mapping[str, Any], ways: Sequence[Steps] | Mapping[Steps, A
 
 def complain(kind: Any, value: Any) -> str:
     """'found VALUE; allowed: ...' for a message, with the nearest name where ``kind`` is a list of names."""
-    had = "an empty list" if value == [] else found(value)
+    had = "an empty list" if value == [] else name_value(value)
     if get_origin(kind) is Literal and isinstance(value, str):
         return f"found {had}; {hint(value, get_args(kind))}"
     return f"found {had}; allowed: {describe(kind)}"

@@ -6,13 +6,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness.claims import evidence, wording
 from harness.claims import statistics as stats
 from harness.claims import verdicts as claims
+from harness.claims import wording
 from harness.store import records
 
 from support import stores
 from support.stores import BASE, BEATS, NOISE
+
+BASES = "rows: [{{label: a}}, {{label: b, base: released}}, {{label: c, base: repaired}}]\n"
 
 
 def judged(folder, text, values, **options):
@@ -54,6 +56,16 @@ def test_words_are_those_of_a_test_bed(tmp_path):
         "undecided on the test bed",
         "no data",
     ]
+
+
+def test_rows_on_their_own_preset_are_judged_under_it(tmp_path):
+    claim = stores.claim("row: 3, beats: 2, on: mAP")
+    loaded = stores.load(tmp_path, claim, text="title: x\nseeds: {seeds}\n" + BASES)
+    values = {(row, "mAP"): BASE + row + NOISE * row for row in (1, 2, 3)}
+    (verdict,) = claims.judge(stores.records(loaded, values))
+    assert verdict.scope == "on synthetic, preset released and repaired, 5 seeds"
+    assert claims.scope(loaded, [1]) == "on synthetic, preset paper, 5 seeds"
+    assert [row.base for row in loaded.rows] == ["paper", "released", "repaired"]
 
 
 def test_words_on_real_data_are_plain(tmp_path):
@@ -237,7 +249,7 @@ def test_a_curve_at_a_share_of_training(tmp_path, text, status):
     (verdict,) = claims.judge(records.read(loaded, root))
     assert verdict.status == status
     share = float(text.rpartition(" ")[2])
-    assert abs(verdict.delta) == pytest.approx(abs(1 - share + evidence.WINDOW / 2 - 0.005 - 0.5), abs=1e-6)
+    assert abs(verdict.delta) == pytest.approx(abs(1 - share + records.WINDOW / 2 - 0.005 - 0.5), abs=1e-6)
 
 
 def test_a_curve_with_a_failed_seed_is_undecided(tmp_path):

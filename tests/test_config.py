@@ -17,8 +17,8 @@ from harness.settings import Settings
 from harness.study import document as config
 from harness.study.building import build
 from harness.study.document import Mark, Node, parse, wrap
-from harness.study.json_schema import comments, setting_schemas
-from harness.study.layers import flatten, fold, leaves
+from harness.study.json_schema import list_settings, read_comments
+from harness.study.layers import flatten, fold, list_leaves
 from model.settings import OPTIONS, AslOptions, CaseSettings, CoLabel
 
 HERE = Mark("x.yaml", 1, 1)
@@ -114,7 +114,7 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "latin.yaml").write_bytes(b"a: \xe9\n")
     for name, message in (("latin.yaml", "not UTF-8 text (byte 3)"), ("none.yaml", "cannot be read"), (".", "cannot")):
         with pytest.raises(ConfigError, match=r"not UTF-8|cannot be read") as caught:
-            config.read(tmp_path / name)
+            config.read_document(tmp_path / name)
         assert message in caught.value.errors[0]
 
 
@@ -284,7 +284,7 @@ def test_schema_describes_every_setting():
     command = [sys.executable, "-m", "harness.study.json_schema"]
     schema = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     known = schema["properties"]["set"]["properties"]
-    assert {path for name in OPTIONS for path in leaves(name)} == set(known)
+    assert {path for name in OPTIONS for path in list_leaves(name)} == set(known)
     assert known["case.cat"]["maximum"] == 1
     assert "argsort" in known["case.rank"]["enum"]
     assert schema["additionalProperties"] is False
@@ -292,5 +292,5 @@ def test_schema_describes_every_setting():
 
 def test_every_setting_of_the_method_has_a_comment():
     for cls in (CaseSettings, CoLabel, *OPTIONS.values()):
-        assert comments(cls), cls
-    assert setting_schemas()["case.sigma"]["description"].startswith("standard deviation of the prior, Eq. 13")
+        assert read_comments(cls), cls
+    assert list_settings()["case.sigma"]["description"].startswith("standard deviation of the prior, Eq. 13")

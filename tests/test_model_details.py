@@ -9,7 +9,7 @@ from torch import Tensor
 
 from harness.compute import train
 from harness.data.sampling import uniform
-from harness.study.presets import preset
+from harness.study.presets import load_preset
 from model.baselines.proposed import inference, training_selection
 from model.case import Case, attention_monitors, cluster_monitors
 from model.labeling import label_classes, label_clusters
@@ -95,7 +95,7 @@ def test_the_warm_up_selects_by_class_scores_alone() -> None:
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """(settings, data set) at tiny scale, released head."""
-    settings = preset("released", scale="tiny")
+    settings = load_preset("released", scale="tiny")
     return settings, train.data.load(settings.source, tmp_path_factory.mktemp("mlruns"))
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from harness.compute.train import State, update
 from harness.settings import Settings
-from harness.study.presets import preset
+from harness.study.presets import load_preset
 from model.clustering import prototypes
 from model.labeling import RANKS, class_marginal, entropy, log_prior, start_q_r
 from model.mil import calibrate, foreground_labels, generalised_bce, pool, select, video_loss
@@ -47,7 +47,7 @@ def hyper(path: Path) -> dict:
 
 def released(h: Mapping) -> Settings:
     """The released preset with the recorded hyper-parameters (streams averaged: its sums are twice our means)."""
-    s = preset("released")
+    s = load_preset("released")
     options = replace(s.case.options, gamma=h["q"], topk=h["T"] // h["topk"])
     case = replace(
         s.case, options=options, width=h["H"], clusters=h["KC"], lambda_c=2 * h["w_clu"], lambda_r=2 * h["w_cls"],

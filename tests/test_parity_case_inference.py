@@ -15,7 +15,7 @@ import torch
 from harness.compute import score
 from harness.compute.localize import searched, upsample
 from harness.settings import Localization
-from harness.study.presets import preset
+from harness.study.presets import load_preset
 from model.baselines import load
 from model.clustering import assisted
 from model.inference import Group, Inference
@@ -73,9 +73,8 @@ def localization(settings: Mapping) -> Localization:
         "oic_gamma_effective", "nms_thresh", "nms_alpha", "topk",
     }  # fmt: skip
     assert set(settings) == known, f"not understood: {sorted(set(settings) ^ known)}"
-    return replace(
-        preset("released").localization, **stated(settings), thresholds={"calibrated": tuple(settings["act_thresh"])}
-    )  # fmt: skip
+    thresholds = {"calibrated": tuple(settings["act_thresh"])}
+    return replace(load_preset("released").localization, **stated(settings), thresholds=thresholds)
 
 
 def scores(v: Mapping[str, np.ndarray], Q_R: np.ndarray) -> dict[str, np.ndarray]:
@@ -90,7 +89,11 @@ def scores(v: Mapping[str, np.ndarray], Q_R: np.ndarray) -> dict[str, np.ndarray
 
 def own(path: Path, name: str) -> Inference:
     """The product's sequences of a recorded video under the released preset."""
-    v, case, topk = grouped(path)[name], preset("released").case, records(path.with_suffix(".json"))["settings"]["topk"]
+    v, case, topk = (
+        grouped(path)[name],
+        load_preset("released").case,
+        records(path.with_suffix(".json"))["settings"]["topk"],
+    )
     found = scores(v, arrays(path)["cls_gt"])
     options = replace(case.options, topk=len(v["cas_rgb"]) // topk)
     return load("proposed").inference(found, score.refined(found, case.cat), options)

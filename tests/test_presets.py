@@ -10,7 +10,7 @@ from harness.study.building import build
 from harness.study.document import Mark
 from harness.study.keys import flat
 from harness.study.layers import BASELINES, fold
-from harness.study.presets import STUDIES, base_layers, known, preset
+from harness.study.presets import STUDIES, list_known, load_preset, read_base_layers
 from model.settings import OPTIONS, ProposedOptions
 
 from support import study_files
@@ -27,14 +27,14 @@ def test_paper_preset_is_what_the_dataclasses_say():
     own = {path: value for path, value in flat(Settings()).items() if not path.startswith("source.")}
     unset = {"training.keep_embeddings", "localization.q_r", "localization.match"}  # no setting of the paper
     assert all(path.rpartition(".")[2] + ":" in text for path in own.keys() - unset)
-    assert flat(preset("paper", "paper")) == flat(Settings()) | {
+    assert flat(load_preset("paper", "paper")) == flat(Settings()) | {
         "source.scale": "paper",
         "training.evaluate_every": 600,
     }
 
 
 def test_released_preset_has_the_released_numbers():
-    found = preset("released")
+    found = load_preset("released")
     assert found.case.options == ProposedOptions(2.0, 0.7, True, 1e-7, 1.0, 1e-10, 1 / 3, 0.2, 8, 1)
     assert (found.case.lambda_c, found.case.lambda_r, found.case.epsilon, found.case.mean) == (2.0, 0.6, 2.0, "logits")
     assert (found.case.rank, found.case.head, found.case.initial_q_r) == ("argsort", "projected", "uniform")
@@ -46,7 +46,7 @@ def test_released_preset_has_the_released_numbers():
 def test_repaired_is_four_lines_away_from_released():
     lines = (STUDIES / "base" / "repaired.yaml").read_text().splitlines()
     assert len([line for line in lines if line.startswith(("case", "training", "localization", "metrics"))]) == 4
-    released, repaired = flat(preset("released")), flat(preset("repaired"))
+    released, repaired = flat(load_preset("released")), flat(load_preset("repaired"))
     changed = {path: repaired[path] for path in released if released[path] != repaired[path]}
     steps = dict.fromkeys(("case.sinkhorn_steps", "case.sinkhorn_steps_r"), "converged")
     assert changed == {"case.rank": "exact", "case.sigma": 0.1, **steps}
@@ -54,7 +54,7 @@ def test_repaired_is_four_lines_away_from_released():
 
 def test_activitynet_preset():
     errors = []
-    found = build(fold(base_layers("activitynet", Mark("test"), errors)), errors)
+    found = build(fold(read_base_layers("activitynet", Mark("test"), errors)), errors)
     assert errors == []
     assert (found.training.snippets, found.case.options.topk, found.case.clusters) == (50, 2, 64)
     assert found.metrics.tiou == tuple(round(0.5 + 0.05 * i, 2) for i in range(10))
@@ -64,7 +64,7 @@ def test_activitynet_preset():
 def test_presets_beside_the_study(write):
     write("base: released\ncase.rho: 3\n", "mine.yaml")
     write("case.rho: 4\n", "base/other.yaml")
-    assert study.load(write("base: mine\n")).rows[0].settings.case == replace(preset("released").case, rho=3.0)
+    assert study.load(write("base: mine\n")).rows[0].settings.case == replace(load_preset("released").case, rho=3.0)
     assert study.load("x.yaml", base="other").rows[0].settings.case.rho == 4
     assert study.load("x.yaml", base="mine.yaml").rows[0].settings.case.rho == 3
     write("base: b\n", "a.yaml")
@@ -79,7 +79,7 @@ def test_presets_beside_the_study(write):
 
 
 def test_known_lists_everything_with_a_title():
-    found = known()
+    found = list_known()
     assert found["studies"]["table2"] == "Contribution of each component (Table 2)"
     assert set(found) == {"studies", "data sets", "presets", "baselines"}
     assert all(text for names in found.values() for text in names.values())

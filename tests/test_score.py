@@ -7,14 +7,14 @@ import pytest
 
 from harness import data
 from harness.compute import score
-from harness.study.presets import preset
+from harness.study.presets import load_preset
 
 V, M, T, K, C = 60, 2, 40, 4, 8
 
 
 @pytest.fixture(scope="module")
 def settings():
-    return preset("paper", scale="tiny")
+    return load_preset("paper", scale="tiny")
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,8 @@ from harness.search import proposals
 from harness.search.findings import choose_winner, describe_trial
 from harness.search.task import read_task
 from harness.search.trials import Measurement
-from harness.study.loading import flat, load
+from harness.study import load
+from harness.study.keys import flat
 from harness.study.presets import STUDIES
 from harness.study.tune import set_values
 

@@ -64,6 +64,14 @@ BAD = [
     ("columns: {}", "x.yaml:1:10: columns: found a mapping"),
     ("columns: {x: map/avgg}", "x.yaml:1:14: columns.x: unknown metric 'map/avgg'; did you mean 'map/avg'? allowed:"),
     ("columns: {x: {metric: acc, selection: bst}}", "x.yaml:1:39: columns.x.selection: found the text 'bst'; did"),
+    ("columns: {x: map/0.2:0.6}", "x.yaml:1:14: columns.x: unknown metric 'map/0.2:0.6'"),
+    ("columns: {x: seconds}", "x.yaml:1:14: columns.x: unknown metric 'seconds'"),
+    ("columns: {x: curve/P_A/men}", "x.yaml:1:14: columns.x: unknown curve 'P_A/men'; did you mean 'P_A/mean'?"),
+    ("columns: {x: {metric: curve/P_A/min, selection: best}}", "columns.x: a curve is read at its end; allowed: sel"),
+    ("figures: [entropy, entropie]", "x.yaml:1:20: figures: unknown figure 'entropie'; did you mean 'entropy'?"),
+    ("figures: [../x]", "x.yaml:1:11: figures: unknown figure '../x'; allowed: forest, effects"),
+    ("seeds: 1000000000", "x.yaml:1:8: seeds: 1000000000 seeds of 1 scorings are 1000000000 runs; allowed: 100000"),
+    ("seeds: {at_least: 3, at_most: 1000000}", "x.yaml:1:31: seeds: 1000000 seeds of 1 scorings are 1000000 runs;"),
     ("columns: {x: {selection: best}}", "x.yaml:1:14: columns.x.metric: missing"),
     ("columns: {x: 3}", "x.yaml:1:14: columns.x: found 3; allowed: a metric's name or a mapping"),
     ("columns: {x: {metric: acc, scoring: {case.rho: 1}}}", "x.yaml:1:38: columns.x.scoring: 'case.rho' changes"),
@@ -146,6 +154,14 @@ def test_everything_wrong_at_once(write):
                   "x.yaml:4:20", "x.yaml:5:14"):  # fmt: skip
         assert any(error.startswith(start) for error in errors), (start, errors)
     assert len(errors) == 10
+
+
+def test_too_many_runs_are_refused_before_they_are_made(write):
+    name = write("rows: [{label: a}, {label: b}]\ncolumns: {x: acc, y: {metric: acc, scoring: {case.cat: 1}}}")
+    assert refused(name, seeds=10**9) == [
+        "--seeds:1:1: seeds: 1000000000 seeds of 4 scorings are 4000000000 runs; allowed: 100000, here 25000 seeds"
+    ]
+    assert len(study.load(name, seeds=30).runs) == 120
 
 
 def test_unknown_study_names_the_nearest():

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, assert_never
 import numpy as np
 
 from harness.study.claims import Beats, Extreme, Level, StableWithin
+from harness.study.metrics import CURVE
 
 if TYPE_CHECKING:
     from harness.store.records import Records
     from harness.study.claims import AnyClaim
-
-WINDOW = 0.05  # a curve's value at a share of training is its mean over this share of the training before it
 
 
 @dataclass(frozen=True)
@@ -95,14 +94,9 @@ def read_curves(records: "Records", claim: Level) -> dict[int, float]:
     column = next(column for column in records.study.columns if column.name == claim.on)
     reached = {}
     for record in records.of(claim.row, claim.on):
-        curve = record.curve(column.metric.removeprefix("curve/"))
-        if curve is None:
-            continue
-        steps, values = curve
-        shares = steps / record.run.settings.training.steps
-        inside = (shares <= claim.by_share + 1e-9) & (shares > claim.by_share - WINDOW)
-        if inside.any():
-            reached[record.run.seed] = float(values[inside].mean())
+        value = record.level(column.metric.removeprefix(CURVE), claim.by_share)
+        if isfinite(value):
+            reached[record.run.seed] = value
     return reached
 
 

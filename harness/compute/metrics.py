@@ -10,8 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from harness.compute.localize import Detections
-
-RANGES = {"0.1:0.5": (0.1, 0.5, 5), "0.3:0.7": (0.3, 0.7, 5), "0.1:0.7": (0.1, 0.7, 7), "0.5:0.95": (0.5, 0.95, 10)}
+from harness.study.metrics import RANGES
 
 
 def tiou(segment: np.ndarray, others: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from typing import Any
 from harness.data import folder, synthetic, validation
 from harness.data.cache import PendingDataset, load_cached
 from harness.data.dataset import Dataset, Split
-from harness.errors import DataError, unknown
+from harness.errors import DataError, report_unknown
 from harness.settings import Source
 
 __all__ = ["DataError", "Dataset", "Split", "fingerprint", "info", "load"]
@@ -24,7 +24,7 @@ SOURCES: dict[str, ModuleType] = {"synthetic": synthetic, "folder": folder}  # e
 def find_module(source: Source) -> ModuleType:
     """The file of this package that makes ``source``."""
     if source.name not in SOURCES:
-        raise DataError([f"source.name: {unknown('data source', source.name, SOURCES)}"])
+        raise DataError([f"source.name: {report_unknown('data source', source.name, SOURCES)}"])
     return SOURCES[source.name]
 
 

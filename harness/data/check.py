@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, TypeVar, get_type_hints
 
-from harness.errors import DataError, unknown, unsafe
+from harness.errors import DataError, explain_unsafe, report_unknown
 from harness.ranges import complain, validate
 
 Constants = TypeVar("Constants")
@@ -18,8 +18,8 @@ def check_streams(streams: Sequence[str], allowed: Iterable[str] | None = None) 
         if list(streams).count(stream) > 1:
             errors.append(f"source.streams: '{stream}' is named twice")
         if names is not None and stream not in names:
-            errors.append(f"source.streams: {unknown('stream', stream, names)}")
-        if names is None and (trouble := unsafe(stream)):
+            errors.append(f"source.streams: {report_unknown('stream', stream, names)}")
+        if names is None and (trouble := explain_unsafe(stream)):
             errors.append(f"source.streams: '{stream}' {trouble}")
     return errors
 
@@ -30,7 +30,7 @@ def replace_constants(base: Constants, values: Mapping[str, Any]) -> Constants:
     A number given for a pair stands for both of its entries. DataError lists every wrong name and value.
     """
     own = asdict(base)  # type: ignore[call-overload]  # any dataclass instance
-    errors = [f"source.knobs.{name}: {unknown('knob', name, own)}" for name in values if name not in own]
+    errors = [f"source.knobs.{name}: {report_unknown('knob', name, own)}" for name in values if name not in own]
     new = {name: spread(value, own[name]) for name, value in values.items() if name in own}
     made: Constants
     made, wrong = validate(type(base), own | new)

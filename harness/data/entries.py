@@ -5,14 +5,14 @@ from typing import Any
 
 from harness.data.findings import Findings
 from harness.data.reading import UnreadableError, read_json
-from harness.errors import unsafe
+from harness.errors import explain_unsafe
 
 
 def refuse_id(video: str) -> str:
     """Why a text cannot be a video's id; empty when it can."""
     if any(character.isspace() for character in video):
         return "has a space; expected one id a line"
-    return unsafe(video) or ("" if video.isprintable() else "has characters that cannot be printed")
+    return explain_unsafe(video) or ("" if video.isprintable() else "has characters that cannot be printed")
 
 
 def read_database(path: Path, findings: Findings) -> dict[str, Any] | None:

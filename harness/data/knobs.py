@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Le, Lt
 
 from harness.data.check import replace_constants
-from harness.errors import DataError, unknown
+from harness.errors import DataError, report_unknown
 from model.settings import Amount, Count, Natural, Share
 
 STREAMS = ("rgb", "flow")
@@ -108,7 +108,7 @@ SCALES: Mapping[str, Knobs] = {
 def replace_knobs(scale: str, values: Mapping[str, Any]) -> Knobs:
     """The knobs of ``scale`` with ``values`` in place of theirs; DataError lists every wrong name and value."""
     if scale not in SCALES:
-        raise DataError([f"source.scale: {unknown('scale', scale, SCALES)}"])
+        raise DataError([f"source.scale: {report_unknown('scale', scale, SCALES)}"])
     knobs = replace_constants(SCALES[scale], values)
     if errors := find_conflicts(knobs):
         raise DataError(errors)

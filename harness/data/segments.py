@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from harness.data.findings import Findings
-from harness.errors import unknown
+from harness.errors import report_unknown
 
 LATEST = 1e7  # seconds: four months of video
 
@@ -45,7 +45,7 @@ def read_video(
         if not is_label(item):
             findings.error(file, f'{str(item)[:80]}; expected {{"label": NAME, "segment": [start, end]}}', at)
         elif item["label"] not in index:
-            findings.error(file, unknown("label", item["label"], index), at)
+            findings.error(file, report_unknown("label", item["label"], index), at)
         else:
             label = index[item["label"]]
             labels[label] = 1

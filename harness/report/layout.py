@@ -11,11 +11,11 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from harness.claims import statistics as stats
+from harness.study.metrics import find_metric
 
 if TYPE_CHECKING:
     from harness.study import Column, Row, Study
 
-PERCENT = ("map/", "acc", "auc/", "video_map")  # metrics in percent, shown with one digit
 CHECK, DASH = "✓", "–"
 SELECTED = " (test-selected)"  # behind a column that shows the best checkpoint on test
 
@@ -80,9 +80,10 @@ def format_number(value: float | None, digits: int) -> str:
     return max(f"{value:.{digits}f}", f"{value:g}", key=len)
 
 
-def count_digits(metric: str) -> int:
-    """Digits behind the point: one in percent, two else."""
-    return 1 if metric.startswith(PERCENT) else 2
+def count_digits(name: str) -> int:
+    """Digits behind the point of a metric."""
+    metric = find_metric(name)
+    return metric.digits if metric else 2
 
 
 def name_column(column: "Column") -> str:

@@ -106,6 +106,6 @@ def compare_settings(study: "Study") -> dict[str, Any]:
 def read_preset(base: str) -> dict[str, str]:
     """Settings of a preset as text; empty for one that lies beside its study."""
     try:
-        return {name: str(value) for name, value in keys.flat(presets.preset(base)).items()}
+        return {name: str(value) for name, value in keys.flat(presets.load_preset(base)).items()}
     except ConfigError:
         return {}

@@ -15,17 +15,17 @@ from pydantic import Field, ValidationError
 from harness import sources
 from harness.errors import ConfigError, hint
 from harness.settings import Settings
-from harness.study import keys
-from harness.study.checks import METRICS, PATTERN
-from harness.study.document import Node, read
-from harness.study.layers import flatten, leaves
-from harness.study.loading import QUICK_SEEDS, Study
+from harness.study import Study, keys
+from harness.study.document import Node, read_document
+from harness.study.layers import flatten, list_leaves
+from harness.study.loading import QUICK_SEEDS
+from harness.study.metrics import find_metric, list_names
 from harness.study.parts import Count, Part
-from harness.study.schema import allowed
+from harness.study.schema import describe_allowed
 from harness.study.tune import Space, is_tuned
 
-MEASURED = ("seconds", "memory_gb")  # of a training; they differ from call to call
-WEAK = ("video_map", *MEASURED, "entropy/P_C", "entropy/mean_P_C", "entropy/Q_C", "entropy/Q_R")  # from video labels
+MEASURED = list_names("training")  # they differ from call to call
+SEARCHED = list_names("result", "training")
 QUICK = {"trials": 6, "batch": 6, "test_seeds": QUICK_SEEDS}
 FIXED = ("source.", "metrics.", "case.baseline")  # what is measured, and on what, is not tuned
 CONSTRAINT = re.compile(r"\s*([\w./:]+)\s*(<=?|>=?)\s*([-+.\deE]+)\s*")
@@ -100,7 +100,7 @@ class Task:
     @property
     def rescores(self) -> bool:
         """Whether every tuned setting only changes how stored scores are read: then nothing is trained per trial."""
-        known = leaves(self.default.case.baseline)
+        known = list_leaves(self.default.case.baseline)
         owners = [known.get(path) or known.get(path.rpartition(".")[0]) for path in self.space]
         return all(leaf is not None and leaf.scoring for leaf in owners)
 
@@ -125,7 +125,7 @@ def hold_out(settings: Settings) -> Settings:
 
 def read_task(study: Study, trials: int | None = None) -> Task:
     """The search that a study file describes; ConfigError lists everything that is wrong with it."""
-    node, errors = read(study.path), list[str]()
+    node, errors = read_document(study.path), list[str]()
     objectives = read_objectives(study.search.get("objective") or {}, node, errors)
     rules = read_part(Rules, study.search.get("search", {}), node, ["search"], errors)
     texts = study.search.get("constraints", [])
@@ -155,8 +155,8 @@ def read_objective(value: Any, node: Node, at: Sequence[str | int], errors: list
     objective: Objective = read_part(Objective, value, node, at, errors)
     mark, metric = node.at([*at, "metric"]).mark, objective.metric
     if not is_measured(metric):
-        errors.append(f"{mark}: objective.metric: '{metric}'; {hint(metric, [*METRICS, *MEASURED])}")
-    elif metric not in WEAK and objective.supervision == "video":
+        errors.append(f"{mark}: objective.metric: '{metric}'; {hint(metric, SEARCHED)}")
+    elif needs_temporal(metric) and objective.supervision == "video":
         errors.append(
             f"{mark}: objective.metric: '{metric}' needs temporal annotations of training videos, which weak "
             "supervision does not have; allowed: video_map, or 'supervision: temporal' (the report will say so)"
@@ -183,13 +183,18 @@ def explain(kind: Any, detail: Any, where: Node, name: str) -> str:
     if detail["type"] == "literal_error":
         choices = known[str(detail["loc"][0])].annotation.__args__
         return f"{where.mark}: {name}: found {value!r}; {hint(str(value), choices)}"
-    return f"{where.mark}: {name}: found {value!r}; allowed: {allowed(detail)}"
+    return f"{where.mark}: {name}: found {value!r}; allowed: {describe_allowed(detail)}"
 
 
 def is_measured(metric: str) -> bool:
-    """Whether a result has this metric; what only a curve has is none."""
-    named = PATTERN.fullmatch(metric) and not metric.startswith("curve/")
-    return metric in METRICS or metric in MEASURED or bool(named)
+    """Whether a run has this metric; what only a curve has is none."""
+    found = find_metric(metric)
+    return found is not None and found.held_in != "curves"
+
+
+def needs_temporal(metric: str) -> bool:
+    found = find_metric(metric)
+    return found is not None and found.temporal
 
 
 def check_study(study: Study, node: Node, objectives: Sequence[Objective]) -> list[str]:
@@ -219,7 +224,7 @@ def read_constraint(text: Any, node: Node, errors: list[str]) -> Constraint | No
         return None
     metric, sign, bound = parts.groups()
     if not is_measured(metric):
-        errors.append(f"{node.mark}: constraints: unknown metric '{metric}'; {hint(metric, [*METRICS, *MEASURED])}")
+        errors.append(f"{node.mark}: constraints: unknown metric '{metric}'; {hint(metric, SEARCHED)}")
         return None
     try:
         return Constraint(str(text), metric, 1 if sign[0] == "<" else -1, float(bound), len(sign) == 1)

@@ -11,6 +11,7 @@ import numpy as np
 
 from harness import data
 from harness.store import results
+from harness.study.metrics import CURVE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from harness.study import Column, Run, Study
 
 FINISHED = frozenset({"ok", "stale"})
+WINDOW = 0.05  # share of a training over which a curve is averaged to give its value at the end of that window
 
 
 @dataclass(frozen=True)
@@ -35,9 +37,11 @@ class Record:
         return self.status in FINISHED
 
     def value(self, column: "Column") -> float:
-        """The column's number of the checkpoint that it shows; NaN where there is none."""
+        """The column's number of the checkpoint that it shows, or of a curve at its end; NaN where there is none."""
         if not self.finished:
             return nan
+        if column.metric.startswith(CURVE):
+            return self.level(column.metric.removeprefix(CURVE), 1.0)
         source = self.result if column.selection == "last" else self.result.get("best") or {}
         return float(source.get("metrics", {}).get(column.metric, nan))
 
@@ -63,6 +67,16 @@ class Record:
             return self.curves["step"], self.curves[name]
         evaluated = self.result.get("curve", {})
         return (np.array(evaluated["step"]), np.array(evaluated[name])) if name in evaluated else None
+
+    def level(self, name: str, share: float) -> float:
+        """A curve's value at a share of the training: its mean over the WINDOW before; NaN where there is none."""
+        curve = self.curve(name)
+        if curve is None:
+            return nan
+        steps, values = curve
+        shares = steps / self.run.settings.training.steps
+        inside = (shares <= share + 1e-9) & (shares > share - WINDOW)
+        return float(values[inside].mean()) if inside.any() else nan
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,11 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from harness.errors import found, hint
+from harness.errors import hint, name_value
 from harness.ranges import complain, validate
 from harness.settings import Settings
 from harness.study.document import Mark, Node
-from harness.study.layers import BASELINE, Layer, Leaf, baseline_layer, groups, leaves
+from harness.study.layers import BASELINE, Layer, Leaf, list_groups, list_leaves, read_baseline_layer
 from harness.study.rules import find_clashes
 from model.settings import OPTIONS, CaseSettings
 
@@ -19,10 +19,10 @@ OPTIONS_STEPS = ("case", "options")
 def build(state: Layer, errors: list[str]) -> Settings:
     """Validated settings of a folded state; what is wrong is added to ``errors`` and left at its default."""
     baseline = read_baseline(state, errors)
-    known = leaves(baseline)
+    known = list_leaves(baseline)
     for path, node in state.items():
         if path not in known and not (path.startswith("case.options.") and state[BASELINE].value != baseline):
-            place = node.mark if path in groups() else node.key
+            place = node.mark if path in list_groups() else node.key
             errors.append(f"{place}: {complain_unknown(path, node, known)}")
     values = nest({path: node.plain() for path, node in state.items() if path in known} | {BASELINE: baseline})
     options, wrong_options = validate(OPTIONS[baseline], values["case"].pop("options", {}))
@@ -33,7 +33,7 @@ def build(state: Layer, errors: list[str]) -> Settings:
     for path, entry in refused.items():
         inner = state[path].at(entry)
         errors.append(f"{inner.mark}: {path}: {complain(known[path].kind, inner.value)}")
-    sequences = baseline_layer(baseline)["localization.thresholds"].value
+    sequences = read_baseline_layer(baseline)["localization.thresholds"].value
     for paths, text in find_clashes(settings, sequences):
         if refused.keys().isdisjoint(paths):
             errors.append(f"{find_place(state, paths)}: {paths[0]}: {text}")
@@ -45,7 +45,7 @@ def read_baseline(state: Layer, errors: list[str]) -> str:
     node = state[BASELINE]
     if isinstance(node.value, str) and node.value in OPTIONS:
         return node.value
-    errors.append(f"{node.mark}: {BASELINE}: found {found(node.value)}; {hint(str(node.value), OPTIONS)}")
+    errors.append(f"{node.mark}: {BASELINE}: found {name_value(node.value)}; {hint(str(node.value), OPTIONS)}")
     return CaseSettings().baseline
 
 
@@ -63,16 +63,16 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def complain_unknown(path: str, node: Node, known: Mapping[str, Leaf]) -> str:
     """Message for a path that is no setting, with the nearest one that is."""
-    if path in groups():
+    if path in list_groups():
         below = [name.removeprefix(f"{path}.").partition(".")[0] for name in known if name.startswith(f"{path}.")]
-        return f"{path}: found {found(node.value)}; allowed: a mapping with {', '.join(dict.fromkeys(below))}"
+        return f"{path}: found {name_value(node.value)}; allowed: a mapping with {', '.join(dict.fromkeys(below))}"
     parent, _, name = path.rpartition(".")
-    siblings = [p.rpartition(".")[2] for p in (*known, *sorted(groups())) if p.rpartition(".")[0] == parent]
+    siblings = [p.rpartition(".")[2] for p in (*known, *sorted(list_groups())) if p.rpartition(".")[0] == parent]
     if parent and siblings:
         return f"{path}: unknown key; {hint(name, siblings)}"
     ends = {p.rpartition(".")[2]: p for p in known}
     near = [ends[n] for n in get_close_matches(name, ends, 1, 0.8)] or get_close_matches(path, known, 1)
-    allowed = ", ".join(f"{group}.NAME" for group in sorted(groups()) if "." not in group)
+    allowed = ", ".join(f"{group}.NAME" for group in sorted(list_groups()) if "." not in group)
     question = f"did you mean '{near[0]}'? " if near else ""
     return f"{path}: unknown key; {question}allowed: {allowed}"
 

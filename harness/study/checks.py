@@ -1,28 +1,18 @@
 """What the parts of a study say of each other: metrics, columns, rows and claims must exist."""
 
 import re
+from collections.abc import Iterator
 
 from harness.errors import hint
 from harness.study.claims import Beats
-from harness.study.document import Node
-from harness.study.parts import listed
-from harness.study.schema import Steps, StudyPart, dotted
+from harness.study.document import Mark, Node
+from harness.study.figures import FIGURES
+from harness.study.metrics import CURVE, CURVES, find_metric, is_curve, list_names
+from harness.study.parts import wrap_name
+from harness.study.schema import ColumnPart, Steps, StudyPart, join_steps
 
-METRICS = (  # names that harness/compute/score.py writes; beside them map/0.50, map/0.1:0.5 and curve/NAME
-    *("map/avg", "map/0.1:0.5", "map/0.3:0.7", "map/0.1:0.7", "map/0.5:0.95", "video_map"),
-    *(
-        "acc",
-        "acc/attention",
-        "acc/clusters",
-        "acc/fused",
-        "acc/majority",
-        "auc/attention",
-        "auc/clusters",
-        "auc/fused",
-    ),
-    *("entropy/P_C", "entropy/mean_P_C", "entropy/Q_C", "entropy/Q_R"),
-)
-PATTERN = re.compile(r"map/0\.\d\d|map/0\.\d+:0\.\d+|curve/.+")
+OWN_FIGURE = re.compile(r"[a-zA-Z_]\w*(\.[a-zA-Z_]\w*)*:[a-zA-Z_]\w*")
+MOST_RUNS = 100_000  # of a study: each one is planned, listed and stored
 
 
 def check_columns(node: Node, part: StudyPart, errors: list[str]) -> None:
@@ -31,30 +21,57 @@ def check_columns(node: Node, part: StudyPart, errors: list[str]) -> None:
         mark = node.at(["seeds", "at_most"]).mark
         errors.append(f"{mark}: seeds.at_most: found {part.seeds.at_most}; allowed: from {part.seeds.at_least} on")
     for name, column in part.columns.items():
-        if column.metric not in METRICS and not PATTERN.fullmatch(column.metric):
-            mark = node.at(["columns", name, "metric"]).mark
-            more = "map/0.50, map/0.3:0.7, curve/NAME"
-            errors.append(
-                f"{mark}: columns.{name}: unknown metric '{column.metric}'; {hint(column.metric, METRICS)}, {more}"
-            )
+        mark = node.at(["columns", name, "metric"]).mark
+        errors.extend(f"{mark}: columns.{name}: {trouble}" for trouble in check_metric(column))
     for head in ("rows", "reported"):
         for i, row in enumerate(getattr(part, head)):
             for name in row.paper:
                 check_column(node, (head, i, "paper", name), name, part, errors)
 
 
+def check_metric(column: ColumnPart) -> Iterator[str]:
+    """Why a column would stay empty."""
+    metric, curve = find_metric(column.metric), column.metric.removeprefix(CURVE)
+    if metric is None or metric.held_in == "training":
+        yield f"unknown metric '{column.metric}'; {hint(column.metric, list_names('result', 'curves'))}"
+    elif metric.held_in == "curves" and not is_curve(curve):
+        yield f"unknown curve '{curve}'; {hint(curve, [*CURVES, *list_names('result')])}"
+    elif metric.held_in == "curves" and column.selection == "best":
+        yield "a curve is read at its end; allowed: selection: last"
+
+
+def check_figures(node: Node, part: StudyPart, errors: list[str]) -> None:
+    """Figures that nothing draws; ``module:function`` is drawn by the study's own code."""
+    for i, name in enumerate(part.figures):
+        if name not in FIGURES and not OWN_FIGURE.fullmatch(name):
+            own = "or MODULE:FUNCTION beside the study"
+            mark = node.at(["figures", i]).mark
+            errors.append(f"{mark}: figures: unknown figure '{name}'; {hint(name, FIGURES)}, {own}")
+
+
+def check_size(node: Node, part: StudyPart, asked: int | None, scorings: int, errors: list[str]) -> None:
+    """More runs than can be planned; ``scorings`` are those of all rows, for one seed."""
+    most = MOST_RUNS // max(scorings, 1)
+    largest = max(("at_least", "at_most"), key=lambda name: getattr(part.seeds, name))
+    number = getattr(part.seeds, largest) if asked is None else asked
+    mark = node.at(["seeds", largest]).mark if asked is None else Mark("--seeds", 1, 1)
+    if number > most:
+        runs = f"{number} seeds of {scorings} scorings are {number * scorings} runs"
+        errors.append(f"{mark}: seeds: {runs}; allowed: {MOST_RUNS}, here {most} seeds")
+
+
 def check_column(node: Node, steps: Steps, name: str, part: StudyPart, errors: list[str]) -> None:
     if name not in part.columns:
         where = node.at(steps)
         mark = where.key if steps[-1] == name else where.mark
-        errors.append(f"{mark}: {dotted(steps)}: unknown column '{name}'; {hint(name, part.columns)}")
+        errors.append(f"{mark}: {join_steps(steps)}: unknown column '{name}'; {hint(name, part.columns)}")
 
 
 def check_claims(node: Node, part: StudyPart, rows: int, errors: list[str]) -> None:
     """Claims that speak of rows and columns that are not there."""
     for i, claim in enumerate(part.claims):
         for key in ("on", "highest_on", "lowest_on"):
-            for name in listed(getattr(claim, key, None)) or []:
+            for name in wrap_name(getattr(claim, key, None)) or []:
                 check_column(node, ("claims", i, key), name, part, errors)
         for key in ("row", "beats", "rows"):
             check_rows(node, ("claims", i, key), getattr(claim, key, []), rows, errors)
@@ -67,4 +84,4 @@ def check_rows(node: Node, steps: Steps, named: int | list[int], rows: int, erro
     for j, number in enumerate(named if isinstance(named, list) else [named]):
         if number > rows:
             mark = node.at([*steps, j]).mark
-            errors.append(f"{mark}: {dotted(steps)}: no row {number}; allowed: 1 to {rows}")
+            errors.append(f"{mark}: {join_steps(steps)}: no row {number}; allowed: 1 to {rows}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from harness.errors import ConfigError, shown
+from harness.errors import ConfigError, shorten_path
 
 Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is built in: ten times faster
 LARGEST = 1_000_000  # characters of a file
@@ -67,15 +67,15 @@ def wrap(value: Any, mark: Mark) -> Node:
     return Node([wrap(v, mark) for v in value] if isinstance(value, list | tuple) else value, mark, mark)
 
 
-def read(path: Path) -> Node:
+def read_document(path: Path) -> Node:
     """The single YAML document in ``path``; ConfigError lists everything that is wrong with it."""
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError([f"{shown(path)}: not UTF-8 text (byte {error.start})"]) from error
+        raise ConfigError([f"{shorten_path(path)}: not UTF-8 text (byte {error.start})"]) from error
     except OSError as error:
-        raise ConfigError([f"{shown(path)}: cannot be read: {error.strerror}"]) from error
-    return parse(text, Mark(shown(path), 1, 1))
+        raise ConfigError([f"{shorten_path(path)}: cannot be read: {error.strerror}"]) from error
+    return parse(text, Mark(shorten_path(path), 1, 1))
 
 
 def parse(text: str, origin: Mark) -> Node:
@@ -135,7 +135,7 @@ class Reader:
         elif isinstance(event, yaml.SequenceStartEvent):
             value = self.sequence(depth)
         elif isinstance(event, yaml.ScalarEvent):
-            value = scalar(event.value) if event.implicit[0] else event.value
+            value = read_scalar(event.value) if event.implicit[0] else event.value
         return Node(value, mark, key or mark)
 
     def check(self, event: Any) -> None:
@@ -170,7 +170,7 @@ class Reader:
         return out
 
 
-def scalar(text: str) -> Any:
+def read_scalar(text: str) -> Any:
     """What unquoted ``text`` means."""
     lower = text.lower()
     if lower in WORDS:

@@ -11,15 +11,15 @@ from typing import Any
 
 from harness.ranges import adapter
 from harness.settings import Settings
-from harness.study.layers import leaves
+from harness.study.layers import list_leaves
 from harness.study.schema import StudyPart
 from model.settings import OPTIONS, CaseSettings, CoLabel
 
 
-def study_schema() -> dict[str, Any]:
+def make_schema() -> dict[str, Any]:
     """The schema of a whole study file."""
     schema = StudyPart.model_json_schema()
-    settings = {"type": "object", "properties": setting_schemas(), "additionalProperties": True}
+    settings = {"type": "object", "properties": list_settings(), "additionalProperties": True}
     schema["properties"]["set"] = settings
     schema["properties"]["toggles"]["additionalProperties"] = settings
     schema["$defs"]["RowPart"]["properties"]["set"] = settings
@@ -27,12 +27,12 @@ def study_schema() -> dict[str, Any]:
     return schema
 
 
-def setting_schemas() -> dict[str, Any]:
+def list_settings() -> dict[str, Any]:
     """Dotted path -> JSON Schema of that setting, for every baseline's options."""
     groups = [getattr(Settings(), field.name) for field in fields(Settings)]
     classes: list[Any] = [CaseSettings, CoLabel, *OPTIONS.values(), *(type(group) for group in groups)]
-    notes = {name: text for cls in classes if is_dataclass(cls) for name, text in comments(cls).items()}
-    known = {path: leaf for name in reversed(list(OPTIONS)) for path, leaf in leaves(name).items()}
+    notes = {name: text for cls in classes if is_dataclass(cls) for name, text in read_comments(cls).items()}
+    known = {path: leaf for name in reversed(list(OPTIONS)) for path, leaf in list_leaves(name).items()}
     out = {}
     for path, leaf in known.items():
         out[path] = adapter(leaf.kind).json_schema() | {"description": notes.get(path.rpartition(".")[2], "")}
@@ -40,7 +40,7 @@ def setting_schemas() -> dict[str, Any]:
     return out
 
 
-def comments(cls: Any) -> dict[str, str]:
+def read_comments(cls: Any) -> dict[str, str]:
     """The comment behind each field in the source of a dataclass."""
     pattern = re.compile(r"^    (\w+): .*?  # (.*)$", re.MULTILINE)
     parents: list[Any] = [c for c in reversed(cls.__mro__) if is_dataclass(c)]
@@ -48,4 +48,4 @@ def comments(cls: Any) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(study_schema(), indent=1))
+    print(json.dumps(make_schema(), indent=1))

@@ -39,14 +39,14 @@ def flat(settings: Settings) -> dict[str, Any]:
     return leaves(settings, "")
 
 
-def scoring_fields(cls: Any) -> frozenset[str]:
+def list_scoring_fields(cls: Any) -> frozenset[str]:
     return frozenset(field.name for field in fields(cls) if field.metadata.get("scoring"))
 
 
-def scoring_paths(settings: Settings) -> frozenset[str]:
+def list_scoring_paths(settings: Settings) -> frozenset[str]:
     """Paths of the settings that change only how stored scores are read, outside localisation and metrics."""
-    options = {f"case.options.{name}" for name in scoring_fields(type(settings.case.options))}
-    return frozenset(options | {f"case.{name}" for name in scoring_fields(type(settings.case))})
+    options = {f"case.options.{name}" for name in list_scoring_fields(type(settings.case.options))}
+    return frozenset(options | {f"case.{name}" for name in list_scoring_fields(type(settings.case))})
 
 
 def digest(content: Any) -> str:
@@ -57,7 +57,7 @@ def digest(content: Any) -> str:
 
 def keys(settings: Settings, seed: int, fingerprint: str) -> tuple[str, str]:
     """Training key and scoring key of one run; the data enter by their fingerprint, never by their path."""
-    values, scoring = flat(settings), scoring_paths(settings)
+    values, scoring = flat(settings), list_scoring_paths(settings)
     training = {p: v for p, v in values.items() if p.startswith(("case.", "training.")) and p not in scoring}
     training["case.clustered"] = settings.case.clustered  # cat 0 may leave nobody to read clusters: none are labelled
     first = digest({"settings": training, "seed": seed, "data": fingerprint})

@@ -9,10 +9,10 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import cache
 from typing import Any, get_type_hints
 
-from harness.errors import found
+from harness.errors import name_value
 from harness.settings import Settings
 from harness.sources import HOME
-from harness.study.document import Mark, Node, read, wrap
+from harness.study.document import Mark, Node, read_document, wrap
 from model.settings import OPTIONS, CaseSettings
 
 BASELINES = HOME / "studies" / "baselines"
@@ -30,7 +30,7 @@ class Leaf:
 
 
 @cache
-def leaves(baseline: str) -> Mapping[str, Leaf]:
+def list_leaves(baseline: str) -> Mapping[str, Leaf]:
     """Every setting by dotted path, with the options of ``baseline``."""
     return collect_leaves(Settings, "", baseline)
 
@@ -50,20 +50,22 @@ def collect_leaves(cls: Any, prefix: str, baseline: str) -> dict[str, Leaf]:
 
 
 @cache
-def groups() -> frozenset[str]:
+def list_groups() -> frozenset[str]:
     """Paths that hold further settings."""
-    return frozenset(path.rpartition(".")[0] for name in OPTIONS for path in leaves(name)) | {"case"}
+    return frozenset(path.rpartition(".")[0] for name in OPTIONS for path in list_leaves(name)) | {"case"}
 
 
 def flatten(node: Node, errors: list[str], prefix: str = "") -> Layer:
     """A mapping of dotted or nested names as one layer; a setting stands in it once."""
     out: Layer = {}
     if not isinstance(node.value, dict):
-        errors.append(f"{node.mark}: {prefix.rstrip('.') or 'settings'}: found {found(node.value)}; allowed: a mapping")
+        errors.append(
+            f"{node.mark}: {prefix.rstrip('.') or 'settings'}: found {name_value(node.value)}; allowed: a mapping"
+        )
         return out
     for name, inner in node.value.items():
         path = prefix + name
-        nested = isinstance(inner.value, dict) and path in groups()
+        nested = isinstance(inner.value, dict) and path in list_groups()
         for key, leaf in (flatten(inner, errors, f"{path}.") if nested else {path: inner}).items():
             if key in out:
                 errors.append(f"{leaf.key}: {key}: set twice (first in line {out[key].key.line})")
@@ -72,16 +74,16 @@ def flatten(node: Node, errors: list[str], prefix: str = "") -> Layer:
 
 
 @cache
-def defaults(baseline: str) -> Mapping[str, Node]:
+def make_defaults(baseline: str) -> Mapping[str, Node]:
     """The dataclasses' own values as the lowest layer."""
     place = Mark("model/settings.py")
-    own = {path: wrap(leaf.default, place) for path, leaf in leaves(baseline).items()}
+    own = {path: wrap(leaf.default, place) for path, leaf in list_leaves(baseline).items()}
     return own | {BASELINE: wrap(baseline, place)}
 
 
 def fold(layers: Iterable[Layer]) -> Layer:
     """The layers over the defaults, the last one on top."""
-    state = dict(defaults(CaseSettings().baseline))
+    state = dict(make_defaults(CaseSettings().baseline))
     for layer in layers:
         state |= choose(state, layer)
         for path, node in layer.items():
@@ -102,11 +104,11 @@ def choose(state: Layer, layer: Layer) -> Layer:
         return {}
     for path in [path for path in state if path.startswith("case.options.")]:
         del state[path]
-    options = {path: leaf.default for path, leaf in leaves(name).items() if path.startswith("case.options.")}
-    return {path: wrap(value, node.mark) for path, value in options.items()} | baseline_layer(name)
+    options = {path: leaf.default for path, leaf in list_leaves(name).items() if path.startswith("case.options.")}
+    return {path: wrap(value, node.mark) for path, value in options.items()} | read_baseline_layer(name)
 
 
 @cache
-def baseline_layer(name: str) -> Layer:
+def read_baseline_layer(name: str) -> Layer:
     """``studies/baselines/NAME.yaml``: what choosing a baseline sets beside its options."""
-    return flatten(read(BASELINES / f"{name}.yaml"), [])
+    return flatten(read_document(BASELINES / f"{name}.yaml"), [])

@@ -5,12 +5,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
-def listed(value: Any) -> Any:
+def wrap_name(value: Any) -> Any:
     """One name as a list of one."""
     return [value] if isinstance(value, str) else value
 
 
-Names = Annotated[list[str], BeforeValidator(listed, json_schema_input_type=str | list[str])]
+Names = Annotated[list[str], BeforeValidator(wrap_name, json_schema_input_type=str | list[str])]
 Count = Annotated[int, Field(ge=1)]
 
 

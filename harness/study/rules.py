@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from typing import Any, get_type_hints
 
-from harness.errors import hint, unknown
+from harness.errors import hint, report_unknown
 from harness.settings import Settings
 from model.settings import DIVIDES, ODD
 
@@ -21,7 +21,7 @@ def find_clashes(settings: Settings, sequences: Mapping[str, Any]) -> Iterator[C
     if list(tiou) != sorted(set(tiou)):
         yield ("metrics.tiou",), "allowed: increasing numbers"
     if settings.source.name not in SOURCES:
-        yield ("source.name",), unknown("data source", settings.source.name, SOURCES)
+        yield ("source.name",), report_unknown("data source", settings.source.name, SOURCES)
 
 
 def check_clusters(settings: Settings) -> Iterator[Clash]:

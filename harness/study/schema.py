@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from harness.errors import found, hint
+from harness.errors import hint, name_value
 from harness.study.claims import KINDS, NAMED, AnyClaim, kinds_in
 from harness.study.document import Node
 from harness.study.parts import Count, Part
@@ -17,12 +17,12 @@ from harness.study.parts import Count, Part
 Steps = tuple[str | int, ...]
 
 
-def metric(value: Any) -> Any:
+def wrap_metric(value: Any) -> Any:
     """A metric's name as the column it makes."""
     return {"metric": value} if isinstance(value, str) else value
 
 
-def counted(value: Any) -> Any:
+def wrap_seeds(value: Any) -> Any:
     """A number of seeds as the plan that stays at it."""
     return {"at_least": value} if type(value) is int else value
 
@@ -68,7 +68,7 @@ class ReportedPart(Part):
     note: str = ""
 
 
-Measured = Annotated[ColumnPart, BeforeValidator(metric, json_schema_input_type=str | ColumnPart)]
+Measured = Annotated[ColumnPart, BeforeValidator(wrap_metric, json_schema_input_type=str | ColumnPart)]
 
 
 class StudyPart(Part):
@@ -77,7 +77,7 @@ class StudyPart(Part):
     title: str = ""
     base: str = "paper"
     data: str | None = None
-    seeds: Annotated[Seeds, BeforeValidator(counted, json_schema_input_type=int | Seeds)] = Seeds(at_least=5)
+    seeds: Annotated[Seeds, BeforeValidator(wrap_seeds, json_schema_input_type=int | Seeds)] = Seeds(at_least=5)
     set: dict[str, Any] = {}
     toggles: dict[str, dict[str, Any]] = {}
     rows: list[RowPart] = []
@@ -113,61 +113,61 @@ SOUND: Mapping[str, Any] = {  # what passes every check
 }
 
 
-def study_part(node: Node, errors: list[str]) -> StudyPart:
+def read_study_part(node: Node, errors: list[str]) -> StudyPart:
     """The study in ``node``; mistakes are added to ``errors`` and left out of what comes back."""
     if not isinstance(node.value, dict):
         errors.append(
-            f"{node.mark}: found {found(node.value)}; allowed: a mapping with {', '.join(StudyPart.model_fields)}"
+            f"{node.mark}: found {name_value(node.value)}; allowed: a mapping with {', '.join(StudyPart.model_fields)}"
         )
         return StudyPart()
     try:
         return StudyPart.model_validate(node.plain())
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)
-        errors.extend(message(node, detail) for detail in details)
+        errors.extend(explain(node, detail) for detail in details)
         sound = node.plain()
         for detail in details:
-            take_out(sound, untagged(detail["loc"]))
+            take_out(sound, untag(detail["loc"]))
         return StudyPart.model_validate(sound)
 
 
-def dotted(steps: Steps) -> str:
+def join_steps(steps: Steps) -> str:
     """A path for people: rows and claims count from 1."""
     return ".".join(str(step + 1) if isinstance(step, int) else step for step in steps)
 
 
-def untagged(steps: Steps) -> Steps:
+def untag(steps: Steps) -> Steps:
     """Where a finding is in the file: pydantic puts a claim's class between its number and its keys."""
     return steps[:2] + steps[3:] if steps[0] == "claims" else steps
 
 
-def part_at(steps: Steps) -> type[Part]:
+def find_part(steps: Steps) -> type[Part]:
     """What stands at a finding that names a key."""
     if steps[0] == "claims":
         return NAMED[str(steps[2])]
     return StudyPart if len(steps) == 1 else PARTS[str(steps[0])]
 
 
-def message(node: Node, detail: Mapping[str, Any]) -> str:
+def explain(node: Node, detail: Mapping[str, Any]) -> str:
     """One of pydantic's findings with its place, in words."""
-    steps = untagged(detail["loc"])
-    path, where = dotted(steps), node.at(steps)
+    steps = untag(detail["loc"])
+    path, where = join_steps(steps), node.at(steps)
     if detail["type"] == "union_tag_not_found" and isinstance(where.value, dict):
         had = " and ".join(kinds_in(where.plain())) or "no kind"
         return f"{where.mark}: {path}: found {had}; allowed: one of {', '.join(KINDS)}"
     if detail["type"] == "extra_forbidden":
-        part = part_at(detail["loc"])
+        part = find_part(detail["loc"])
         return f"{where.key}: {path}: unknown key; {hint(str(steps[-1]), part.model_fields)}"
     if detail["type"] == "missing":
         return f"{where.mark}: {path}: missing"
     if detail["type"] == "literal_error" and isinstance(where.value, str):
         part = PARTS[str(steps[0])]
         choices = part.model_fields[str(steps[-1])].annotation.__args__  # type: ignore[union-attr]
-        return f"{where.mark}: {path}: found {found(where.value)}; {hint(where.value, choices)}"
-    return f"{where.mark}: {path}: found {found(where.value)}; allowed: {allowed(detail)}"
+        return f"{where.mark}: {path}: found {name_value(where.value)}; {hint(where.value, choices)}"
+    return f"{where.mark}: {path}: found {name_value(where.value)}; allowed: {describe_allowed(detail)}"
 
 
-def allowed(detail: Mapping[str, Any]) -> str:
+def describe_allowed(detail: Mapping[str, Any]) -> str:
     """What a finding's type says is allowed."""
     kinds = {"string_type": "text (in quotes)", "int_type": "a whole number", "float_type": "a number"}
     kinds |= {"dict_type": "a mapping", "list_type": "a list", "model_type": "a mapping", "none_required": "nothing"}

@@ -1,7 +1,7 @@
 """From a study's parts to layers: what lies on what, how columns score, and the data behind each row."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,21 +9,12 @@ from harness.errors import ConfigError, hint
 from harness.settings import Settings
 from harness.study.building import build
 from harness.study.document import Mark, Node, parse
-from harness.study.layers import Layer, flatten, fold, leaves
-from harness.study.presets import base_layers, tuned_layers
+from harness.study.layers import Layer, flatten, fold, list_leaves
+from harness.study.presets import read_base_layers, read_tuned_layers
 from harness.study.rows import Draft
 from harness.study.schema import StudyPart
+from harness.study.study import Column
 from harness.study.tune import is_tuned
-
-
-@dataclass(frozen=True)
-class Column:
-    """A metric read under the row's scoring settings or under ``scoring``; of the last or the best checkpoint."""
-
-    name: str
-    metric: str
-    scoring: Mapping[str, Any] = field(default_factory=dict)
-    selection: str = "last"
 
 
 @dataclass(frozen=True)
@@ -36,12 +27,12 @@ class Asked:
     root: Path
 
 
-def own_layer(node: Node, part: StudyPart, errors: list[str]) -> Layer:
+def read_own_layer(node: Node, part: StudyPart, errors: list[str]) -> Layer:
     """The study's ``set``."""
     return flatten(node.at(["set"]), errors) if part.set else {}
 
 
-def command_line(sets: Sequence[str], errors: list[str]) -> Layer:
+def read_command_line(sets: Sequence[str], errors: list[str]) -> Layer:
     """``--set PATH=VALUE``, the n-th one as line n of "--set"; a later one wins."""
     out: Layer = {}
     for number, text in enumerate(sets, 1):
@@ -60,7 +51,7 @@ def command_line(sets: Sequence[str], errors: list[str]) -> Layer:
     return out
 
 
-def stacks(
+def stack_layers(
     rows: Sequence[Draft], asked: Asked, below: Sequence[Layer], line: Layer, errors: list[str]
 ) -> list[list[Layer]]:
     """Per row its layers, the lowest first: preset, data set, the preset's ``tuned``, study, row, command line.
@@ -72,16 +63,16 @@ def stacks(
     for row in rows:
         name = row.base or asked.base
         if name not in bases:
-            lowest = base_layers(name, row.base_mark or asked.mark, errors, asked.beside)
-            bases[name] = [*lowest, *data, *tuned_layers(name, asked.beside), own]
+            lowest = read_base_layers(name, row.base_mark or asked.mark, errors, asked.beside)
+            bases[name] = [*lowest, *data, *read_tuned_layers(name, asked.beside), own]
     return [[*bases[row.base or asked.base], row.layer, line] for row in rows]
 
 
-def columns_of(
+def read_columns(
     node: Node, part: StudyPart, piles: Sequence[list[Layer]], settings: Sequence[Settings], errors: list[str]
 ) -> tuple[tuple[Column, ...], tuple[Mapping[tuple[str, ...], Settings], ...]]:
     """The columns, and per row the settings under which each group of them is scored."""
-    layers = {name: scoring_layer(node, name, settings, errors) for name, c in part.columns.items() if c.scoring}
+    layers = {name: read_scoring(node, name, settings, errors) for name, c in part.columns.items() if c.scoring}
     columns = tuple(
         Column(name, c.metric, {path: n.plain() for path, n in layers.get(name, {}).items()}, c.selection)
         for name, c in part.columns.items()
@@ -89,7 +80,7 @@ def columns_of(
     groups: list[tuple[Layer, tuple[str, ...]]] = []
     for column in columns:
         layer = layers.get(column.name, {})
-        same = [i for i, (other, _) in enumerate(groups) if values(other) == values(layer)]
+        same = [i for i, (other, _) in enumerate(groups) if strip_places(other) == strip_places(layer)]
         if same:
             groups[same[0]] = (groups[same[0]][0], (*groups[same[0]][1], column.name))
         else:
@@ -101,15 +92,15 @@ def columns_of(
     return columns, scored
 
 
-def values(layer: Layer) -> dict[str, Any]:
+def strip_places(layer: Layer) -> dict[str, Any]:
     """A layer without places."""
     return {path: node.plain() for path, node in layer.items()}
 
 
-def scoring_layer(node: Node, name: str, settings: Sequence[Settings], errors: list[str]) -> Layer:
+def read_scoring(node: Node, name: str, settings: Sequence[Settings], errors: list[str]) -> Layer:
     """A column's ``scoring``: it may only change how stored scores are read."""
     layer = flatten(node.at(["columns", name, "scoring"]), errors)
-    known = {path: leaf.scoring for s in settings for path, leaf in leaves(s.case.baseline).items()}
+    known = {path: leaf.scoring for s in settings for path, leaf in list_leaves(s.case.baseline).items()}
     for path, inner in list(layer.items()):
         parent = path.rpartition(".")[0]
         if not known.get(path, known.get(parent, True)):
@@ -119,7 +110,9 @@ def scoring_layer(node: Node, name: str, settings: Sequence[Settings], errors: l
     return layer
 
 
-def fingerprints(states: Sequence[Layer], settings: Sequence[Settings], root: Path, errors: list[str]) -> list[str]:
+def read_fingerprints(
+    states: Sequence[Layer], settings: Sequence[Settings], root: Path, errors: list[str]
+) -> list[str]:
     """Fingerprint of each row's data; what is wrong with a data set is told once, with the place that chose it."""
     from harness import data
 
@@ -131,11 +124,13 @@ def fingerprints(states: Sequence[Layer], settings: Sequence[Settings], root: Pa
             done[name] = data.fingerprint(own.source, root)
         except data.DataError as error:
             done[name] = ""
-            errors.extend(f"{where}: {text}" if (where := place(state, text)) else text for text in error.errors)
+            errors.extend(
+                f"{where}: {text}" if (where := locate_setting(state, text)) else text for text in error.errors
+            )
     return [done[repr(own.source)] for own in settings]
 
 
-def place(state: Layer, text: str) -> str:
+def locate_setting(state: Layer, text: str) -> str:
     """Where the setting that a message begins with was given; empty when it begins with none."""
     path, _, _ = text.partition(":")
     node = state.get(path) or state.get(path.rpartition(".")[0])

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from harness.errors import ConfigError, found, hint
+from harness.errors import ConfigError, hint, name_value
 from harness.ranges import adapter, complain, refuse
 from harness.settings import Settings
 from harness.study.document import Node
-from harness.study.layers import Layer, baseline_layer, leaves
+from harness.study.layers import Layer, list_leaves, read_baseline_layer
 from harness.study.rules import find_clashes
 
 KINDS: Mapping[str, str] = {  # kind -> what follows it
@@ -42,7 +42,7 @@ def read_spec(path: str, node: Node, baseline: str, errors: list[str]) -> tuple[
     items = node.value if isinstance(node.value, list) else []
     kind = items[0].value if items else node.value
     if not isinstance(kind, str) or kind not in KINDS:
-        errors.append(f"{node.mark}: {path}: tune: found {found(kind)}; {hint(str(kind), KINDS)}")
+        errors.append(f"{node.mark}: {path}: tune: found {name_value(kind)}; {hint(str(kind), KINDS)}")
         return ()
     values, ordered = items[1:], kind != "categorical"
     if len(values) < 2 or (ordered and len(values) > 3 - kind.startswith("log")):
@@ -58,9 +58,9 @@ def read_spec(path: str, node: Node, baseline: str, errors: list[str]) -> tuple[
 
 def check_choice(path: str, node: Node, baseline: str) -> list[str]:
     """Why a bound or choice cannot be this setting's value; entries of mappings are left to the trial."""
-    leaf = leaves(baseline).get(path)
-    if leaf is None and path.rpartition(".")[0] not in leaves(baseline):
-        return [f"{node.mark}: {path}: unknown key; {hint(path, leaves(baseline))}"]
+    leaf = list_leaves(baseline).get(path)
+    if leaf is None and path.rpartition(".")[0] not in list_leaves(baseline):
+        return [f"{node.mark}: {path}: unknown key; {hint(path, list_leaves(baseline))}"]
     if leaf is not None and refuse(leaf.kind, node.plain()):
         return [f"{node.mark}: {path}: tune: {complain(leaf.kind, node.value)}"]
     return []
@@ -78,7 +78,7 @@ def check_range(where: str, kind: str, values: list[Any]) -> list[str]:
 def set_values(settings: Settings, values: Values) -> Settings:
     """``settings`` with a trial's values; ConfigError says why they do not fit the settings or each other."""
     baseline, errors = settings.case.baseline, list[str]()
-    known = leaves(baseline)
+    known = list_leaves(baseline)
     for path, value in values.items():
         owner = path if path in known else path.rpartition(".")[0]
         whole = value if owner == path else {**get_value(settings, owner), path.rpartition(".")[2]: value}
@@ -87,7 +87,7 @@ def set_values(settings: Settings, values: Values) -> Settings:
             errors.append(f"{path}: {complain(kind, value)}")
         else:
             settings = replace_at(settings, owner.split("."), adapter(kind).validate_python(whole))
-    sequences = baseline_layer(baseline)["localization.thresholds"].value
+    sequences = read_baseline_layer(baseline)["localization.thresholds"].value
     errors += [f"{paths[0]}: {text}" for paths, text in find_clashes(settings, sequences)]
     if errors:
         raise ConfigError(errors)

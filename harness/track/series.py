@@ -10,12 +10,12 @@ from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any
 
 from harness.study import keys
+from harness.study.metrics import find_metric
 
 if TYPE_CHECKING:
     from harness.store.records import Record, Records
 
 POINTS = 50  # points kept of a per-step curve
-SPOKEN = {"map": "mAP", "acc": "ACC", "auc": "AUC", "video_map": "video_mAP"}
 
 Point = tuple[str, float, int]  # name, value, step
 
@@ -23,7 +23,8 @@ Point = tuple[str, float, int]  # name, value, step
 def spell(name: str) -> str:
     """A metric name that MLflow accepts everywhere: "map/0.1:0.5" -> "mAP_0.1-0.5", "mAP@0.5" -> "mAP_0.5"."""
     head, _, tail = name.partition("/")
-    spoken = "_".join(part for part in (SPOKEN.get(head, head), tail.replace("/", "_")) if part)
+    metric = find_metric(name)
+    spoken = "_".join(part for part in (metric.printed if metric else head, tail.replace("/", "_")) if part)
     return re.sub(r"[^\w.\- ]", "_", spoken.replace(":", "-"))
 
 

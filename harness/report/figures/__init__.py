@@ -163,7 +163,8 @@ def title_function(function: Draw) -> str:
 
 
 def describe_scope(study: "Study") -> str:
-    return f"Measured on {study.data}, preset {study.base}."
+    presets = " and ".join(dict.fromkeys(Path(row.base).stem for row in study.rows))
+    return f"Measured on {study.data}, preset {presets}."
 
 
 def digest_inputs(draw: Draw, title: str, records: Records, videos: Sequence[str]) -> str:

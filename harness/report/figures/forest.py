@@ -11,8 +11,8 @@ from harness.claims.evidence import collect
 from harness.claims.verdicts import Verdict, judge
 from harness.report.figures import style
 from harness.report.figures.drawing import Drawing
-from harness.report.layout import PERCENT
 from harness.store.records import Records
+from harness.study.metrics import is_percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,7 +54,7 @@ def list_entries(records: Records) -> tuple[list[Entry], list[Entry]]:
     for claim, verdict in zip(records.study.claims, judge(records)):
         seeds = find_seeds(collect(records, claim).differences, verdict)
         if seeds.size:
-            alike = all(metrics[name].startswith(PERCENT) for name in claim.columns)
+            alike = all(is_percent(metrics[name]) for name in claim.columns)
             (percent if alike else others).append((verdict, seeds))
     return percent, others
 

@@ -1,0 +1,99 @@
+"""A study as it is handed on: rows, columns, runs and seeds as frozen dataclasses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from harness.settings import Settings
+from harness.study.claims import AnyClaim
+from harness.study.keys import keys
+
+Scored = Mapping[tuple[str, ...], Settings]  # columns -> the settings that score them
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric read under the row's scoring settings or under ``scoring``; of the last or the best checkpoint."""
+
+    name: str
+    metric: str
+    scoring: Mapping[str, Any] = field(default_factory=dict)
+    selection: str = "last"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table; ``number`` counts from 1, ``reference`` is the row that differences refer to."""
+
+    label: str
+    settings: Settings
+    paper: Mapping[str, float | None]
+    on: tuple[str, ...]
+    number: int
+    note: str = ""
+    reference: int = 1
+    fingerprint: str = ""  # of the row's data
+    base: str = ""  # preset that it starts from: its own, or the study's
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row under a seed and one scoring; ``columns`` are the names of the cells it fills."""
+
+    study: str
+    row: int
+    seed: int
+    settings: Settings
+    training_key: str
+    scoring_key: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Seeds:
+    """Seeds are added to rows of undecided claims up to ``at_most``."""
+
+    at_least: int
+    at_most: int
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study file, expanded. ``missing`` says why its data set is not here (then it has no runs)."""
+
+    name: str
+    title: str
+    path: Path
+    base: str
+    data: str
+    seeds: int
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    claims: tuple[AnyClaim, ...]
+    figures: tuple[str, ...]
+    toggles: tuple[str, ...]
+    reference: int
+    reported: tuple[Mapping[str, Any], ...]
+    quick: bool
+    runs: list[Run]
+    notes: str = ""
+    until: Seeds | None = None  # sequential: how many seeds at most
+    missing: str = ""
+    sets: tuple[str, ...] = ()  # --set, as given
+    exact: bool = False  # --seeds was given: so many seeds, no more
+    data_asked: str | None = None  # the data set or folder by the name that asked for it, if any
+    space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)  # {tune: [...]} by path
+    search: Mapping[str, Any] = field(default_factory=dict)  # objective, search and constraints of a search study
+    scored: tuple[Scored, ...] = ()  # per row
+
+
+def with_seeds(study: Study, counts: Mapping[int, int]) -> Study:
+    """The study with seeds 0 .. n-1 for row number -> n, ``study.seeds`` for rows not named."""
+    runs = []
+    for row, scored in zip(study.rows, study.scored):
+        for seed in range(0 if study.missing else counts.get(row.number, study.seeds)):
+            for columns, settings in scored.items():
+                training, scoring = keys(settings, seed, row.fingerprint)
+                runs.append(Run(study.name, row.number, seed, settings, training, scoring, columns))
+    return replace(study, runs=runs)
