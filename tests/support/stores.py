@@ -9,6 +9,7 @@ import pandas as pd
 from harness import study
 from harness.store import results
 from harness.store.records import Record, Records
+from harness.study.metrics import CURVE
 
 HEAD = """
 title: A study with P^A & 100 % care
@@ -59,12 +60,15 @@ def records(loaded: study.Study, values: Values) -> Records:
 
 def record(run: study.Run, columns: Sequence[study.Column], values: Values) -> Record:
     """The record of one run whose n-th value is that of seed n."""
-    metrics = {}
+    metrics, curves = {}, {"step": np.array([run.settings.training.steps])}
     for column in (column for column in columns if column.name in run.columns):
         given = values.get((run.row, column.name), ())
         if run.seed < len(given):
             metrics[column.metric] = given[run.seed]
-    return Record(run, "ok", {}, {"metrics": metrics, "best": {"metrics": metrics}}, Path("nowhere"))
+            curves[column.metric.removeprefix(CURVE)] = np.array([given[run.seed]])
+    made = Record(run, "ok", {}, {"metrics": metrics}, Path("nowhere"))
+    made.__dict__["curves"] = curves  # as read from a store
+    return made
 
 
 def fill(loaded: study.Study, root, metric=None, curve=None, failed=()):
