@@ -66,7 +66,7 @@ def record(run: study.Run, columns: Sequence[study.Column], values: Values) -> R
         if run.seed < len(given):
             metrics[column.metric] = given[run.seed]
             curves[column.metric.removeprefix(CURVE)] = np.array([given[run.seed]])
-    made = Record(run, "ok", {}, {"metrics": metrics}, Path("nowhere"))
+    made = Record(run, "ok", {}, {"metrics": metrics, "best": {"metrics": metrics}}, Path("nowhere"))
     made.__dict__["curves"] = curves  # as read from a store
     return made
 
