@@ -15,6 +15,14 @@ OWN_FIGURE = re.compile(r"[a-zA-Z_]\w*(\.[a-zA-Z_]\w*)*:[a-zA-Z_]\w*")
 MOST_RUNS = 100_000  # of a study: each one is planned, listed and stored
 
 
+def check_study(node: Node, part: StudyPart, rows: int, scorings: int, asked: int | None, errors: list[str]) -> None:
+    """All of them; ``scorings`` are those of one row, ``asked`` the seeds of the command line."""
+    check_columns(node, part, errors)
+    check_figures(node, part, errors)
+    check_claims(node, part, rows, errors)
+    check_size(node, part, rows * scorings, asked, errors)
+
+
 def check_columns(node: Node, part: StudyPart, errors: list[str]) -> None:
     """Metrics that nothing measures, published numbers for columns that are not there, seeds that go backwards."""
     if "at_most" in part.seeds.model_fields_set and part.seeds.at_most < part.seeds.at_least:
@@ -49,7 +57,7 @@ def check_figures(node: Node, part: StudyPart, errors: list[str]) -> None:
             errors.append(f"{mark}: figures: unknown figure '{name}'; {hint(name, FIGURES)}, {own}")
 
 
-def check_size(node: Node, part: StudyPart, asked: int | None, scorings: int, errors: list[str]) -> None:
+def check_size(node: Node, part: StudyPart, scorings: int, asked: int | None, errors: list[str]) -> None:
     """More runs than can be planned; ``scorings`` are those of all rows, for one seed."""
     most = MOST_RUNS // max(scorings, 1)
     largest = max(("at_least", "at_most"), key=lambda name: getattr(part.seeds, name))

@@ -10,7 +10,7 @@ from pathlib import Path
 from harness.errors import ConfigError, hint
 from harness.settings import Settings
 from harness.study.building import build
-from harness.study.checks import check_claims, check_columns, check_figures, check_size
+from harness.study.checks import check_study
 from harness.study.document import Mark, Node, read_document
 from harness.study.layers import fold
 from harness.study.presets import DATA, STUDIES, Below, read_data_layers
@@ -53,10 +53,7 @@ def load(
     columns, scored = read_columns(node, part, piles, settings, errors)
     references = number_references(rows, part.reference, node, errors)
     tuned = read_space(own, settings[0].case.baseline, errors)
-    check_columns(node, part, errors)
-    check_figures(node, part, errors)
-    check_claims(node, part, len(rows), errors)
-    check_size(node, part, seeds, len(rows) * len(scored[0]), errors)
+    check_study(node, part, len(rows), len(scored[0]), seeds, errors)
     prints = [""] * len(rows) if below.missing else read_fingerprints(states, settings, root, errors)
     if errors:
         raise ConfigError(errors)
