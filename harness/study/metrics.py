@@ -56,7 +56,7 @@ CURVES: tuple[str, ...] = (  # beside the metrics above, which are curves over t
     "Q_A/share",
     *(f"Q_R/{of}" for of in ("min", "mean", "max")),
     *(f"Q_C/{of}" for of in ("min", "mean", "max")),
-    "marginal_error/Q_C",
+    *(f"{what}/{of}" for what in ("marginal_error", "iterations") for of in ("Q_C", "Q_R")),
 )
 OWN_LOSS = "loss/"  # further loss terms are named by the baselines
 
