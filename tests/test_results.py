@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from harness import sources
-from harness.store import files, plan, results
+from harness.store import files, plan, records, results
+from harness.study import load
 
 from support import workers
 from support.workers import study
@@ -169,3 +170,13 @@ def test_estimate_rests_on_runs_of_this_scale(tmp_path):
     assert plan.estimate_seconds(plan.make_plan([toy], tmp_path), slots=2) == (plan.GUESS, False)
     workers.finish(workers.job(tmp_path, "t0", scorings=("s1", "s2")))
     assert plan.estimate_seconds(plan.make_plan([toy], tmp_path), slots=2) == (2.0, True)
+
+
+def test_frame_carries_printed_numbers_and_the_settings_in_which_rows_differ(tmp_path):
+    text = "title: t\nseeds: 2\nsweep: {case.sigma: [0.5, .inf], paper: {mAP: [41.0, null]}}\n"
+    (tmp_path / "s.yaml").write_text(text)
+    table = records.read(load(tmp_path / "s.yaml", root=tmp_path), tmp_path).frame()
+    assert [*table.columns] == [*results.FRAME, "paper", "case.sigma"]
+    assert table["case.sigma"].tolist() == [0.5] * 4 + ["inf"] * 4
+    assert table.query("column == 'mAP'")["paper"].fillna(-1).tolist() == [41, 41, -1, -1]
+    assert table.query("column == 'ACC'")["paper"].isna().all()

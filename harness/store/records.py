@@ -11,12 +11,13 @@ import numpy as np
 
 from harness import data
 from harness.store import results
+from harness.study import keys
 from harness.study.metrics import CURVE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from harness.study import Column, Run, Study
+    from harness.study import Column, Row, Run, Study
 
 FINISHED = frozenset({"ok", "stale"})
 WINDOW = 0.05  # share of a training over which a curve is averaged to give its value at the end of that window
@@ -118,18 +119,32 @@ class Records:
         return data.load(record.run.settings.source, self.root)
 
     def frame(self) -> "pd.DataFrame":
-        """One line per run and column; ``value`` is NaN where there is no result (``status`` says why)."""
+        """One line per run and column; ``value`` is NaN where there is no result (``status`` says why).
+
+        ``paper`` is the printed number; a column for each setting in which rows differ follows, by dotted path.
+        """
         import pandas as pd
 
-        labels = {row.number: row.label for row in self.study.rows}
+        rows = {row.number: row for row in self.study.rows}
         columns = {column.name: column for column in self.study.columns}
+        differing = find_differences(self.study.rows)
         lines = []
         for record in self.records:
-            run = record.run
+            run, row = record.run, rows[record.run.row]
             for column in (columns[name] for name in run.columns):
-                head = (self.study.name, run.row, labels[run.row], run.seed, column.name, column.metric)
-                lines.append((*head, record.value(column), column.selection, record.status))
-        return pd.DataFrame(lines, columns=list(results.FRAME))
+                head = (self.study.name, run.row, row.label, run.seed, column.name, column.metric)
+                told = (record.value(column), column.selection, record.status)
+                lines.append((*head, *told, row.paper.get(column.name), *differing[run.row].values()))
+        settings = next(iter(differing.values()), {})
+        return pd.DataFrame(lines, columns=[*results.FRAME, "paper", *settings]).astype({"paper": float})
+
+
+def find_differences(rows: Sequence["Row"]) -> dict[int, dict[str, Any]]:
+    """The settings that are not the same in all rows, by row number and dotted path; None where a row has none."""
+    values = {row.number: keys.flat(row.settings) for row in rows}
+    paths = dict.fromkeys(path for own in values.values() for path in own)
+    differing = [path for path in paths if len({str(own.get(path)) for own in values.values()}) > 1]
+    return {number: {path: own.get(path) for path in differing} for number, own in values.items()}
 
 
 def read(study: "Study", root: Path) -> Records:
