@@ -7,7 +7,7 @@ RUN    := $(BIN)/python -m harness.run $(if $(JOBS),--jobs $(JOBS))
 
 STUDIES := $(filter-out studies/search_%,$(wildcard studies/*.yaml))
 
-.PHONY: table2 paper paper-quick report synthetic ui search bench test test-slow test-ray lint schema clean help
+.PHONY: table2 paper paper-quick report synthetic ui search bench test test-slow test-ray mutants lint schema clean help
 
 help:           ## this list
 	@grep -E '^[a-z0-9-]+: .*##|^[a-z0-9-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -52,6 +52,9 @@ test-slow: $(BIN)/python  ## the slow studies and tests
 test-ray: $(BIN)/python  ## the tests of the executor "ray", with the extra [ray]
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev,ray]'
 	$(BIN)/python -m pytest -q -m ray tests/test_ray.py
+
+mutants: $(BIN)/python  ## small wrong changes that the tests must notice
+	$(BIN)/python -m tests.mutants
 
 lint: $(BIN)/python  ## ruff, import contracts, mypy --strict
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/lint-imports --no-logo && $(BIN)/mypy

@@ -158,3 +158,16 @@ def test_testing_averages_probabilities_and_selects_by_the_calibrated_t_cas() ->
             pooled[:, c] = cas[v][:, best, c].mean(-1)
         each = np.exp(pooled) / np.exp(pooled).sum(-1, keepdims=True)
         np.testing.assert_allclose(found.video[v], each.mean(0), rtol=1e-10)
+
+
+def test_a_step_carries_the_labels_of_its_own_logits() -> None:
+    """Q^R is Eq. 11's of the step's P^R and Q^A, Q^C is Eq. 15's of its P^C, P^A and the Q^R it was given."""
+    settings = CaseSettings(width=H, clusters=K, co_label=APART)
+    case = Case(settings, Shape((5,) * M, C, H), 0).double()
+    batch = Batch.of(noise(M, B, T, 5), torch.eye(C)[:B].double())
+    step = case.step(Carried(q_r()), batch)
+    expected = label_classes(step.logits["classes"].detach(), step.pseudo.Q_A.flatten(1), settings).Q
+    torch.testing.assert_close(step.carried.Q_R, expected)
+    attention = case.baseline(batch).attention.detach().flatten(1)
+    clusters = label_clusters(step.logits["clusters"].detach(), attention, q_r(), settings).Q
+    torch.testing.assert_close(step.pseudo.Q_C, clusters)
