@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from harness import study
+from harness.claims import statistics as stats
 from harness.report import latex, layout, notation, tables, terminal
 from harness.report.notes import list_notes
 from harness.sources import HOME
@@ -40,27 +41,33 @@ MARKDOWN = """\
 | Row | SCC | CAT | mAP | mAP (paper) | H | H (paper) | n |
 | --: | :-: | :-: | --: | --: | --: | --: | --: |
 | 1 |  |  | 39.0 ± 1.4 | 38.3 | 0.60 ± 0.14 | 2.77 | 2 |
-| 2 | ✓ |  | 40.2 ± 1.8 | 40.3 | 0.25 (1/2) | 1.25 | 2 |
-| 3 | ✓ | ✓ | – | 46.2 | – | – | 0 |
+| 2 | ✓ |  | **40.2** ± 1.8 | 40.3 | 0.25        (1/2) | 1.25 | 2 |
+| 3 | ✓ | ✓ | – | **46.2** | – | – | 0 |
 
 - a note
 """
-LATEX = r"""% needs \usepackage{booktabs,amssymb,graphicx}
-\begin{table}
+LATEX = r"""% needs \usepackage{booktabs,amssymb,graphicx,threeparttable}
+\begin{table}[tbp]
 \centering
+\begin{threeparttable}
 \caption{A study with $P^{A}$ \& 100 \% care}
-\begin{tabular}{cccrrrrr}
+\label{tab:made}
+\normalsize
+\begin{tabular}{@{}cccrrrrr@{}}
 \toprule
  &  &  & \multicolumn{2}{c}{mAP} & \multicolumn{2}{c}{H} &  \\
 \cmidrule(lr){4-5}\cmidrule(lr){6-7}
 Row & SCC & CAT & measured & paper & measured & paper & n \\
 \midrule
-1 &  &  & 39.0 $\pm$ 1.4 & 38.3 & 0.60 $\pm$ 0.14 & 2.77 & 2 \\
-2 & $\checkmark$ &  & 40.2 $\pm$ 1.8 & 40.3 & 0.25 (1/2) & 1.25 & 2 \\
-3 & $\checkmark$ & $\checkmark$ & -- & 46.2 & -- & -- & 0 \\
+1 &  &  & 39.0 $\pm$ 1.4 & 38.3 & 0.60 $\pm$ 0.14\phantom{000000} & 2.77 & 2 \\
+2 & $\checkmark$ &  & \textbf{40.2} $\pm$ 1.8 & 40.3 & 0.25\phantom{0000000} (1/2) & 1.25 & 2 \\
+3 & $\checkmark$ & $\checkmark$ & --\phantom{000000} & \textbf{46.2} & --\phantom{0000000000000} & -- & 0 \\
 \bottomrule
 \end{tabular}
-\par\footnotesize 100 \% of $\hat{P}^{A}$
+\begin{tablenotes}[flushleft]\footnotesize
+\item 100 \% of $\hat{P}^{A}$
+\end{tablenotes}
+\end{threeparttable}
 \end{table}
 """
 COMPARISON = """
@@ -74,7 +81,9 @@ rows:
   - {{label: CASE, paper: {{"0.5": 37.7, AVG: 46.2}}}}
 columns: {{"0.5": map/0.50, AVG: {{metric: map/avg, selection: best}}}}
 """
-DOCUMENT = r"\documentclass{article}\usepackage{booktabs,amssymb,graphicx}\begin{document}%s\end{document}"
+DOCUMENT = (
+    r"\documentclass{article}\usepackage{booktabs,amssymb,graphicx,threeparttable}\begin{document}%s\end{document}"
+)
 
 
 @pytest.fixture
@@ -113,7 +122,7 @@ def test_comparison_has_the_papers_layout(tmp_path):
         ("Full", "", "First", "CVPR'16", "19.0", "–", ""),
         ("Weak", "", "Second", "CVPR'20", "28.8", "37.0", ""),
         ("Ours", "", "CASE", "published", "37.7", "46.2", ""),
-        ("", "1", "CASE", "measured", "31.0 ± 1.4", "40.5 ± 0.71", "2"),
+        ("", "1", "CASE", "measured", "31.0 ± 1.4", "40.5 ± 0.7", "2"),
     ]
     lines = list(csv.DictReader(io.StringIO(tables.format_csv(loaded, cells))))
     assert [line["label"] for line in lines] == ["First", "First", "Second", "Second", "CASE", "CASE"]
@@ -130,7 +139,9 @@ def test_every_study_of_the_project_has_a_table(tmp_path):
         cells = tables.make_cells(records)
         shown = layout.lay_out(loaded, cells)
         assert {len(line.cells) for line in shown.lines} == {len(shown.heads)}, path.name
-        assert all(cell.text == "–" for cell in cells)
+        measured = [i for i, head in enumerate(shown.heads) if head.kind == "measured"]
+        mine = [line for line in shown.lines if line.kind in {"ablation", "measured"}]
+        assert {line.cells[i].strip(layout.FIGURE_SPACE) for line in mine for i in measured} == {"–"}
         text = latex.format_latex(loaded, cells, list_notes(records))
         assert text.isascii(), path.name
         assert text.count("{") == text.count("}")
@@ -164,3 +175,35 @@ def test_latex_compiles(tmp_path):
 def test_notation(text, html, tex):
     assert notation.format_html(text) == html
     assert notation.format_latex(text) == tex
+
+
+def test_a_column_has_one_number_of_decimals_and_bears_small_spreads():
+    def cell(std):
+        return layout.Cell(1, "", "mAP", None, None, stats.Summary(40.0, std, 5, 5), None, 1)
+
+    assert layout.choose_digits([cell(1.4), cell(0.26), cell(2.0)]) == 1
+    assert layout.choose_digits([cell(0.03), cell(0.02), cell(2.0)]) == 2
+    assert layout.choose_digits([cell(0.0001), cell(0.0002)]) == 3
+    assert layout.choose_digits([cell(np.nan), cell(0.0)]) == 1
+    texts = layout.list_measured([cell(1.4), cell(0.26), cell(12.0), cell(np.nan)])
+    assert {len(text) for text in texts} == {len("40.0 ± 12.0")}
+    assert {text.find("±") for text in texts} == {5, -1}
+
+
+def test_differences_to_the_reference_row_are_signed(two):
+    shown = layout.lay_out(*two, differences=True)
+    at = [i for i, head in enumerate(shown.heads) if head.kind == "difference"]
+    assert [[line.cells[i] for i in at] for line in shown.lines] == [["", ""], ["+1.2", "-0.25"], ["", ""]]
+
+
+def test_wide_latex_has_standard_deviations_below_their_means(tmp_path):
+    columns = ", ".join(f'"{t:.2f}": map/{t:.2f}' for t in np.arange(0.1, 0.95, 0.05))
+    loaded = stores.load(
+        tmp_path,
+        text=f"base: paper\nseeds: {{seeds}}\nrows: [{{{{label: CASE}}}}]\ncolumns: {{{{{columns}}}}}\n",
+        seeds="2",
+    )
+    values = {(1, column.name): [40.0, 42.0] for column in loaded.columns}
+    text = latex.format_latex(loaded, tables.make_cells(stores.records(loaded, values)), [])
+    assert text.count(r"$\pm$1.4") == len(loaded.columns)
+    assert r"41.0 $\pm$" not in text

@@ -1,37 +1,78 @@
 """A study as a LaTeX table: booktabs, measured beside published, check marks for toggles."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader
 
-from harness.report.layout import Cell, Layout, group_heads, lay_out
+from harness.report.layout import Cell, Layout, Line, group_heads, lay_out
 from harness.report.notation import format_latex as escape
 
 if TYPE_CHECKING:
     from harness.study import Study
 
-WIDE = 80  # letters in a line, from which a table is shrunk to the text's width
 ALIGN = {"text": "l", "check": "c", "row": "c"}  # else r
+SIZES = (  # letters of a line that fit a text width of 345 pt, and the size of type with which they do
+    (58, r"\normalsize"),
+    (68, r"\small\setlength{\tabcolsep}{4pt}"),
+    (80, r"\footnotesize\setlength{\tabcolsep}{3pt}"),
+    (98, r"\scriptsize\setlength{\tabcolsep}{2pt}"),
+    (1000, r"\tiny\setlength{\tabcolsep}{1.5pt}"),
+)
+LEGIBLE = 98  # letters; in wider tables standard deviations stand below their means
 
 
 def format_latex(study: "Study", cells: Sequence[Cell], notes: Sequence[str]) -> str:
     """The table, ready for a document that loads the packages named in its first line."""
     shown = lay_out(study, cells)
-    sections = [list(lines) for _, lines in groupby(shown.lines, key=lambda line: line.group)]
-    return (
-        make_environment()
-        .get_template("table.tex")
-        .render(
-            title=study.title,
-            align="".join(ALIGN.get(head.kind, "r") for head in shown.heads),
-            heads=list_heads(shown),
-            sections=[[join_cells(map(escape, line.cells)) for line in lines] for lines in sections],
-            wide=measure_width(shown) > WIDE,
-            notes=notes,
-        )
+    wide = measure_width(shown) > LEGIBLE
+    if wide:
+        shown = lower_spreads(shown)
+    lines = [join_cells(list_cells(shown, i)) for i in range(len(shown.lines))]
+    groups = groupby(zip(shown.lines, lines), key=lambda entry: entry[0].group)
+    width = measure_width(shown, stacked=wide)
+    template = make_environment().get_template("table.tex")
+    return template.render(
+        title=study.title,
+        name=study.name,
+        size=next(size for letters, size in SIZES if width <= letters),
+        align="".join(ALIGN.get(head.kind, "r") for head in shown.heads),
+        heads=list_heads(shown, stacked=wide),
+        sections=[[text for _, text in entries] for _, entries in groups],
+        notes=notes,
     )
+
+
+def join_phantoms(text: str) -> str:
+    """Spaces as wide as a digit, those that are neighbours as one."""
+    return re.sub(r"(\\phantom\{0\})+", lambda run: rf"\phantom{{{'0' * run[0].count('0')}}}", text)
+
+
+def lower_spreads(shown: Layout) -> Layout:
+    """The table with each standard deviation in a line of its own, below its mean."""
+    lines: list[Line] = []
+    best = set()
+    for i, line in enumerate(shown.lines):
+        best |= {(len(lines), position) for number, position in shown.best if number == i}
+        parts = [cell.partition(" ± ") for cell in line.cells]
+        lines.append(replace(line, cells=tuple(mean for mean, _, _ in parts)))
+        if any(sign for _, sign, _ in parts):
+            below = tuple(f"±{spread}" if sign else "" for _, sign, spread in parts)
+            lines.append(replace(line, cells=below))
+    return Layout(shown.heads, tuple(lines), frozenset(best))
+
+
+def list_cells(shown: Layout, number: int) -> Iterator[str]:
+    """The cells of a line, the best of their columns in bold."""
+    for position, text in enumerate(shown.lines[number].cells):
+        cell = join_phantoms(escape(text))
+        if (number, position) in shown.best:
+            mean, sign, spread = cell.partition(r" $\pm$ ")
+            cell = rf"\textbf{{{mean}}}{sign}{spread}"
+        yield cell
 
 
 def make_environment() -> Environment:
@@ -51,15 +92,17 @@ def make_environment() -> Environment:
     return out
 
 
-def measure_width(shown: Layout) -> int:
-    """Letters in a line of the table."""
+def measure_width(shown: Layout, stacked: bool = False) -> int:
+    """Letters in a line of the table; the words of ``stacked`` heads stand above each other."""
     columns = zip(*(line.cells for line in shown.lines))
-    return sum(2 + max(map(len, column)) for column in columns)
+    widths = [max(map(len, column)) for column in columns]
+    heads = [max(map(len, head.name.split() or [""])) if stacked else len(head.name) for head in shown.heads]
+    return sum(1 + max(width, head) for width, head in zip(widths, heads))
 
 
-def list_heads(shown: Layout) -> list[str]:
+def list_heads(shown: Layout, stacked: bool = False) -> list[str]:
     """One line of heads, or groups, rules and heads where columns share a group."""
-    names = join_cells(escape(head.name) for head in shown.heads)
+    names = join_cells(stack_words(head.name) if stacked else escape(head.name) for head in shown.heads)
     if not any(head.group for head in shown.heads):
         return [names]
     above, rules, at = [], [], 1
@@ -71,6 +114,12 @@ def list_heads(shown: Layout) -> list[str]:
             above.append(" & ".join([""] * width))
         at += width
     return [join_cells(above), "".join(rules), names]
+
+
+def stack_words(name: str) -> str:
+    """A head with a line for each word."""
+    words = r"\\".join(map(escape, name.split()))
+    return rf"\shortstack{{{words}}}"
 
 
 def join_cells(line: Iterable[str]) -> str:

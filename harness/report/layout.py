@@ -4,19 +4,22 @@ Two layouts, after the paper: an ablation shows measured beside published in eac
 has one number per column, and our rows beneath the reported ones, published and measured.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from math import isfinite
-from typing import TYPE_CHECKING, Any
+from math import inf, isfinite, nan
+from typing import TYPE_CHECKING, Any, Literal
 
 from harness.claims import statistics as stats
+from harness.report.notation import spell_settings
 from harness.study.metrics import find_metric
 
 if TYPE_CHECKING:
     from harness.study import Column, Row, Study
 
 CHECK, DASH = "✓", "–"
+FIGURE_SPACE = "\u2007"  # as wide as a digit
 SELECTED = " (test-selected)"  # behind a column that shows the best checkpoint on test
 
 
@@ -28,28 +31,15 @@ class Cell:
     label: str
     column: str
     paper: float | None
+    paper_std: float | None
     summary: stats.Summary
     difference: stats.Difference | None
     digits: int
 
-    @property
-    def text(self) -> str:
-        """'41.2 ± 1.3', without a spread for one run, a dash for none; n/N behind it when a seed is missing."""
-        s = self.summary
-        if not s.n:
-            return DASH
-        digits = stats.decimals(s.std, self.digits, 3)
-        spread = f" ± {s.std:.{digits}f}" if isfinite(s.std) else ""
-        return f"{s.mean:.{self.digits}f}{spread}" + (f" ({s.n}/{s.asked})" if s.n < s.asked else "")
-
-    @property
-    def printed(self) -> str:
-        return format_number(self.paper, self.digits)
-
 
 @dataclass(frozen=True)
 class Head:
-    """A column: its kind is row, text, check, measured, paper or n. ``group`` stands above columns that share it."""
+    """A column: its kind is row, text, check, measured, difference, paper or n; ``group`` stands above columns."""
 
     name: str
     kind: str
@@ -67,10 +57,145 @@ class Line:
 
 @dataclass(frozen=True)
 class Layout:
-    """A table ready for any format."""
+    """A table ready for any format; ``best`` are the (line, position) of the best numbers of their columns."""
 
     heads: tuple[Head, ...]
     lines: tuple[Line, ...]
+    best: frozenset[tuple[int, int]] = frozenset()
+
+
+def count_digits(name: str) -> int:
+    """Digits behind the point of a metric."""
+    metric = find_metric(name)
+    return metric.digits if metric else 2
+
+
+def is_percent(name: str) -> bool:
+    """Whether a metric is measured in percent: then more is better."""
+    metric = find_metric(name)
+    return metric is not None and metric.unit == "%"
+
+
+def name_column(column: "Column") -> str:
+    """A column's name, labelled where it shows the checkpoint that is best on test."""
+    return column.name + (SELECTED if column.selection == "best" else "")
+
+
+def lay_out(study: "Study", cells: Sequence[Cell], differences: bool = False) -> Layout:
+    """The table of a study in the layout that it asks for; ``differences`` to the reference row, where there is one."""
+    by_column = {
+        column.name: [cell for cell in cells if cell.column == name_column(column)] for column in study.columns
+    }
+    if study.reported:
+        return lay_comparison(study, by_column)
+    return lay_ablation(study, by_column, differences)
+
+
+def lay_ablation(study: "Study", by_column: Mapping[str, Sequence[Cell]], differences: bool) -> Layout:
+    """One line per row: number, toggles or label, then measured and published per column, and n."""
+    ticks, rows = list_ticks(study), study.rows
+    columns = [(Head("Row", "row"), [str(row.number) for row in rows])]
+    if has_labels(study):
+        columns.append((Head("Setting", "text"), [spell_settings(row.label) for row in rows]))
+    for tick in ticks:
+        columns.append((Head(tick, "check"), [CHECK if tick in row.on else "" for row in rows]))
+    for column in study.columns:
+        columns += list(lay_column(name_column(column), by_column[column.name], differences))
+    columns.append((Head("n", "n"), count_seeds(rows, by_column)))
+    lines = [Line("ablation", texts) for texts in zip(*(texts for _, texts in columns))]
+    heads = tuple(head for head, _ in columns)
+    return Layout(heads, tuple(lines), find_best(heads, lines, study))
+
+
+def lay_column(name: str, cells: Sequence[Cell], differences: bool) -> Iterator[tuple[Head, list[str]]]:
+    """What is shown of one column of the study: measured, beside it published and the difference to the reference."""
+    published = any(cell.paper is not None for cell in cells)
+    compared = differences and any(cell.difference and cell.difference.n for cell in cells)
+    group = name if published or compared else ""
+    yield Head("measured" if group else name, "measured", group), list_measured(cells)
+    if compared:
+        yield Head("to ref.", "difference", group), list_differences(cells)
+    if published:
+        yield Head("paper", "paper", group), list_published(cells)
+
+
+def lay_comparison(study: "Study", by_column: Mapping[str, Sequence[Cell]]) -> Layout:
+    """Reported methods, then each of our rows: as published (where it is) and as measured."""
+    names = [Head(name_column(column), "measured") for column in study.columns]
+    heads = (Head("Row", "row"), Head("Method", "text"), Head("", "text"), *names, Head("n", "n"))
+    measured = [list_measured(cells) for cells in by_column.values()]
+    published = [list_published(cells) for cells in by_column.values()]
+    lines = [make_reported_line(study, entry) for entry in study.reported]
+    for i, (row, n) in enumerate(zip(study.rows, count_seeds(study.rows, by_column))):
+        label = spell_settings(row.label)
+        if row.paper:
+            lines.append(Line("published", ("", label, "published", *(texts[i] for texts in published), ""), "Ours"))
+        numbers = [texts[i] for texts in measured]
+        lines.append(Line("measured", (str(row.number), label, "measured", *numbers, n), "Ours"))
+    table = Layout(heads, tuple(lines), find_best(heads, lines, study))
+    several = len({line.group for line in lines if line.kind == "reported"}) > 1
+    return name_sections(table) if several else table
+
+
+def name_sections(table: Layout) -> Layout:
+    """The table with each group's name before its first line."""
+    groups = [""] + [line.group for line in table.lines]
+    lines = []
+    for line, before in zip(table.lines, groups):
+        name = "" if line.group == before else line.group
+        lines.append(replace(line, cells=(name, *line.cells)))
+    best = frozenset((line, position + 1) for line, position in table.best)
+    return Layout((Head("", "text"), *table.heads), tuple(lines), best)
+
+
+def make_reported_line(study: "Study", entry: Mapping[str, Any]) -> Line:
+    """The line of another method."""
+    numbers = [format_number(entry["paper"].get(c.name), count_digits(c.metric)) for c in study.columns]
+    return Line("reported", ("", entry["label"], entry.get("venue", ""), *numbers, ""), entry.get("group", ""))
+
+
+def list_measured(cells: Sequence[Cell]) -> list[str]:
+    """'41.2 ± 1.3' with the same decimals in all rows, aligned at the ±; n/N behind it when a seed is missing."""
+    digits = choose_digits(cells)
+    means, spreads, tails = [], [], []
+    for summary in (cell.summary for cell in cells):
+        means.append(f"{summary.mean:.{digits}f}" if summary.n else DASH)
+        spreads.append(f"{summary.std:.{digits}f}" if isfinite(summary.std) else "")
+        tails.append(f" ({summary.n}/{summary.asked})" if 0 < summary.n < summary.asked else "")
+    return [left + right for left, right in zip(join_spreads(means, spreads), pad(tails, "<"))]
+
+
+def list_published(cells: Sequence[Cell]) -> list[str]:
+    """The paper's numbers, with their standard deviations where it prints them."""
+    stds = ["" if cell.paper_std is None else f"{cell.paper_std:g}" for cell in cells]
+    return join_spreads([format_number(cell.paper, cell.digits) for cell in cells], stds)
+
+
+def list_differences(cells: Sequence[Cell]) -> list[str]:
+    """Differences to the reference row, signed; nothing for that row itself."""
+    digits = choose_digits(cells)
+    shown = [cell.difference if cell.difference and cell.difference.n else None for cell in cells]
+    return ["" if d is None else f"{d.delta:+.{digits}f}" for d in shown]
+
+
+def choose_digits(cells: Sequence[Cell]) -> int:
+    """Decimals of a column: its metric's, up to two more where most standard deviations would read 0."""
+    digits = max((cell.digits for cell in cells), default=1)
+    stds = sorted(cell.summary.std for cell in cells if isfinite(cell.summary.std) and cell.summary.std > 0)
+    middle = stds[len(stds) // 2] if stds else inf
+    return next((d for d in (digits, digits + 1) if middle >= 0.5 * 10.0**-d), digits + 2)
+
+
+def join_spreads(means: Sequence[str], spreads: Sequence[str]) -> list[str]:
+    """Means and standard deviations as text, aligned at the ±."""
+    behind = [f" ± {spread}" if text else "" for spread, text in zip(pad(spreads, ">"), spreads)]
+    return [mean + spread for mean, spread in zip(means, pad(behind, "<"))]
+
+
+def pad(texts: Sequence[str], side: Literal["<", ">"]) -> list[str]:
+    """Texts of equal length, filled with spaces that are as wide as a digit."""
+    width = max(map(len, texts), default=0)
+    return [f"{text:{FIGURE_SPACE}{side}{width}}" for text in texts]
 
 
 def format_number(value: float | None, digits: int) -> str:
@@ -80,80 +205,25 @@ def format_number(value: float | None, digits: int) -> str:
     return max(f"{value:.{digits}f}", f"{value:g}", key=len)
 
 
-def count_digits(name: str) -> int:
-    """Digits behind the point of a metric."""
-    metric = find_metric(name)
-    return metric.digits if metric else 2
+def find_best(heads: Sequence[Head], lines: Sequence[Line], study: "Study") -> frozenset[tuple[int, int]]:
+    """Where the highest measured, and the highest published, number of each column in percent stands."""
+    higher = {name_column(column) for column in study.columns if is_percent(column.metric)}
+    best: set[tuple[int, int]] = set()
+    for position, head in enumerate(heads):
+        if head.kind not in {"measured", "paper"} or (head.group or head.name) not in higher:
+            continue
+        for kinds in ({"ablation", "measured"}, {"reported", "published"}):
+            found = {i: read_mean(line.cells[position]) for i, line in enumerate(lines) if line.kind in kinds}
+            known = {i: value for i, value in found.items() if isfinite(value)}
+            if len(known) > 1:
+                best |= {(i, position) for i, value in known.items() if value == max(known.values())}
+    return frozenset(best)
 
 
-def name_column(column: "Column") -> str:
-    """A column's name, labelled where it shows the checkpoint that is best on test."""
-    return column.name + (SELECTED if column.selection == "best" else "")
-
-
-def lay_out(study: "Study", cells: Sequence[Cell]) -> Layout:
-    """The table of a study in the layout that it asks for."""
-    by_row: dict[int, list[Cell]] = {row.number: [] for row in study.rows}
-    for cell in cells:
-        by_row[cell.row].append(cell)
-    return lay_comparison(study, by_row) if study.reported else lay_ablation(study, by_row)
-
-
-def lay_ablation(study: "Study", by_row: Mapping[int, list[Cell]]) -> Layout:
-    """One line per row: number, toggles or label, then measured and published per column, and n."""
-    ticks, labels = list_ticks(study), has_labels(study)
-    published = [any(row.paper.get(c.name) is not None for row in study.rows) for c in study.columns]
-    heads = [Head("Row", "row"), *([Head("Setting", "text")] if labels else []), *(Head(t, "check") for t in ticks)]
-    for column, known in zip(study.columns, published):
-        name = name_column(column)
-        heads += (
-            [Head("measured", "measured", name), Head("paper", "paper", name)] if known else [Head(name, "measured")]
-        )
-    lines = []
-    for row in study.rows:
-        line = [str(row.number), *([row.label] if labels else []), *(CHECK if t in row.on else "" for t in ticks)]
-        for cell, known in zip(by_row[row.number], published):
-            line += [cell.text, cell.printed] if known else [cell.text]
-        lines.append(Line("ablation", (*line, count_seeds(by_row[row.number]))))
-    return Layout((*heads, Head("n", "n")), tuple(lines))
-
-
-def lay_comparison(study: "Study", by_row: Mapping[int, list[Cell]]) -> Layout:
-    """Reported methods, then each of our rows: as published (where it is) and as measured."""
-    heads = (
-        *(Head("Row", "row"), Head("Method", "text"), Head("", "text")),
-        *(Head(name_column(column), "measured") for column in study.columns),
-        Head("n", "n"),
-    )
-    lines = [*(make_reported_line(study, entry) for entry in study.reported)]
-    for row in study.rows:
-        lines += list(make_own_lines(row, by_row[row.number]))
-    several = len({line.group for line in lines if line.kind == "reported"}) > 1
-    return name_sections(Layout(heads, tuple(lines))) if several else Layout(heads, tuple(lines))
-
-
-def name_sections(table: Layout) -> Layout:
-    """The table with each group's name before its first line."""
-    groups = [""] + [line.group for line in table.lines]
-    lines = tuple(
-        replace(line, cells=("" if line.group == before else line.group, *line.cells))
-        for line, before in zip(table.lines, groups)
-    )
-    return Layout((Head("", "text"), *table.heads), lines)
-
-
-def make_reported_line(study: "Study", entry: Mapping[str, Any]) -> Line:
-    """The line of another method."""
-    numbers = [format_number(entry["paper"].get(c.name), count_digits(c.metric)) for c in study.columns]
-    return Line("reported", ("", entry["label"], entry.get("venue", ""), *numbers, ""), entry.get("group", ""))
-
-
-def make_own_lines(row: "Row", cells: Sequence[Cell]) -> Iterator[Line]:
-    """The lines of one of our rows."""
-    if any(cell.paper is not None for cell in cells):
-        yield Line("published", ("", row.label, "published", *(c.printed for c in cells), ""), "Ours")
-    numbers = [cell.text for cell in cells]
-    yield Line("measured", (str(row.number), row.label, "measured", *numbers, count_seeds(cells)), "Ours")
+def read_mean(text: str) -> float:
+    """The number that a cell shows; NaN for none."""
+    number = re.match(r"-?\d+(\.\d+)?", text)
+    return float(number[0]) if number else nan
 
 
 def list_ticks(study: "Study") -> list[str]:
@@ -172,6 +242,9 @@ def group_heads(heads: Sequence[Head]) -> list[tuple[str, int]]:
     return [(group, len(list(members))) for group, members in groupby(heads, key=lambda head: head.group)]
 
 
-def count_seeds(cells: Sequence[Cell]) -> str:
-    """Seeds of a row."""
-    return str(max((cell.summary.n for cell in cells), default=0))
+def count_seeds(rows: Sequence["Row"], by_column: Mapping[str, Sequence[Cell]]) -> list[str]:
+    """Seeds of each row."""
+    counts = dict.fromkeys((row.number for row in rows), 0)
+    for cell in (cell for cells in by_column.values() for cell in cells):
+        counts[cell.row] = max(counts[cell.row], cell.summary.n)
+    return list(map(str, counts.values()))

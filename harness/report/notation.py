@@ -15,7 +15,7 @@ SYMBOL = re.compile(
 SPECIAL = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$", "✓": r"$\checkmark$", "–": "--", "—": "---",
-    "−": "$-$", "<": "$<$", ">": "$>$", "→": r"$\to$", "“": "``", "”": "''", "’": "'",
+    "−": "$-$", "<": "$<$", ">": "$>$", "→": r"$\to$", "“": "``", "”": "''", "’": "'", "\u2007": r"\phantom{0}",
 } | {letter: rf"$\{name}$" for letter, name in NAMES.items()}  # fmt: skip
 SETTINGS = {  # how the paper writes what a study sets
     "case.clusters": "K^C",

@@ -3,11 +3,11 @@
 Records are handed in; nothing here reads a store. No time, path, host or run id enters a table.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from harness.claims import statistics as stats
-from harness.report.layout import Cell, Head, count_digits, lay_out, name_column
+from harness.report.layout import FIGURE_SPACE, Cell, Head, Layout, count_digits, lay_out, name_column
 from harness.store.records import Records
 
 if TYPE_CHECKING:
@@ -30,7 +30,8 @@ def make_cell(row: "Row", column: "Column", values: Mapping[tuple[int, str], Map
     difference = None if row.reference == row.number else stats.difference(stats.pairs(mine, reference))
     paper = row.paper.get(column.name)
     summary = stats.summary(list(mine.values()))
-    return Cell(row.number, row.label, name_column(column), paper, summary, difference, count_digits(column.metric))
+    digits = count_digits(column.metric)
+    return Cell(row.number, row.label, name_column(column), paper, None, summary, difference, digits)
 
 
 def format_csv(study: "Study", cells: Sequence[Cell]) -> str:
@@ -66,12 +67,20 @@ def list_fields(cell: Cell) -> dict[str, Any]:
 
 
 def format_markdown(study: "Study", cells: Sequence[Cell], notes: Sequence[str]) -> str:
-    """The table in Markdown, title above and notes below."""
+    """The table in Markdown, title above and notes below; the best of a column in bold."""
     shown = lay_out(study, cells)
     heads = join_bars([name_head(head) for head in shown.heads])
     rules = join_bars([RULES.get(head.kind, "--:") for head in shown.heads])
-    lines = [f"# {study.title}", "", heads, rules, *(join_bars(line.cells) for line in shown.lines), ""]
-    return "\n".join([*lines, *(f"- {note}" for note in notes)]) + "\n"
+    lines = [join_bars(list(mark_best(shown, i))) for i in range(len(shown.lines))]
+    return "\n".join([f"# {study.title}", "", heads, rules, *lines, "", *(f"- {note}" for note in notes)]) + "\n"
+
+
+def mark_best(shown: Layout, number: int) -> Iterator[str]:
+    """The cells of a line, the best of their columns between asterisks."""
+    for position, text in enumerate(shown.lines[number].cells):
+        cell = text.replace(FIGURE_SPACE, " ").rstrip() if position else text
+        mean, sign, spread = cell.partition(" ± ")
+        yield f"**{mean}**{sign}{spread}" if (number, position) in shown.best else cell
 
 
 def name_head(head: Head) -> str:

@@ -17,6 +17,7 @@ from harness.study.metrics import is_percent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+NOTE = 24  # letters of a note that stands beside a claim
 LINE = 0.34  # inches that a claim takes
 COLOURS = {"supported": style.BACKGROUND, "contradicted": style.FOREGROUND, "smaller": "#CC79A7"}  # else grey
 Entry = tuple[Verdict, np.ndarray]  # a claim and the differences of its seeds
@@ -42,6 +43,7 @@ def draw_forest(records: Records) -> Drawing | None:
     lines = [f"{v.asserted}: {v.delta:+.2f}, {v.words}" for group in groups for v, _ in group]
     caption = (
         "Bar: interval at the level that the correction gives the claim; the weakest comparison of claims with several."
+        " Arrows: it goes on."
     )
     return Drawing(figure, caption, f"A line for each claim. {'; '.join(lines)}.")
 
@@ -68,12 +70,16 @@ def find_seeds(differences: Sequence[np.ndarray], verdict: Verdict) -> np.ndarra
 
 
 def draw_panel(axes: "Axes", group: Sequence[Entry]) -> None:
-    """Each claim as a line: dots of seeds, interval, mean, claimed size."""
+    """Each claim as a line: dots of seeds, interval, mean, claimed size; arrows where an interval goes on."""
+    low, high = choose_limits(group)
+    axes.set_xlim(low, high)
     for y, (verdict, seeds) in enumerate(group):
         colour = COLOURS.get(verdict.status, style.PAPER)
         axes.scatter(seeds, np.full(len(seeds), y + 0.24), s=9, color=colour, alpha=0.6, linewidths=0)
         if isfinite(verdict.low):
             axes.plot([verdict.low, verdict.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
+            for end, marker, beyond in ((low, "<", verdict.low < low), (high, ">", verdict.high > high)):
+                axes.plot([end] if beyond else [], [y] if beyond else [], marker=marker, color=colour, clip_on=False)
         axes.plot([verdict.delta], [y], marker="o", markersize=5, color=colour)
         if verdict.claimed is not None:
             mark: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": "black", "markersize": 5.5}
@@ -86,9 +92,19 @@ def draw_panel(axes: "Axes", group: Sequence[Entry]) -> None:
     axes.grid(axis="y", visible=False)
 
 
+def choose_limits(group: Sequence[Entry]) -> tuple[float, float]:
+    """An axis with every seed, every claimed size and 0; few seeds have intervals many times as wide."""
+    shown = [0.0]
+    for verdict, seeds in group:
+        shown += [*seeds, verdict.delta, verdict.claimed or 0.0]
+    margin = (max(shown) - min(shown)) / 2 or 1.0
+    return min(shown) - margin, max(shown) + margin
+
+
 def name_claim(verdict: Verdict) -> str:
-    """What a claim asserts, in two lines at most."""
-    return style.spell("\n".join(textwrap.wrap(verdict.asserted, 44, max_lines=2)))
+    """What a claim asserts, with a short note, in two lines at most."""
+    note = f" ({verdict.note})" if 0 < len(verdict.note) <= NOTE else ""
+    return style.spell("\n".join(textwrap.wrap(verdict.asserted + note, 44, max_lines=2)))
 
 
 def add_key(axes: "Axes") -> None:

@@ -57,8 +57,9 @@ def draw_sweep(records: Records) -> Drawing | None:
         axes.remove()
     for axes in grid.ravel()[max(0, len(study.columns) - across) : len(study.columns)]:
         axes.set_xlabel(style.spell(name))
-    grid[0, 0].legend()
-    figure.tight_layout()
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    figure.tight_layout(rect=(0, 0, 1, 1 - 0.22 / size[1]))
+    figure.legend(handles, labels, loc="upper center", ncols=len(labels))
     best = describe_best(records, study.columns[0], texts)
     caption = "Mean and sample standard deviation over seeds; dashed: the paper's numbers."
     return Drawing(figure, caption, f"{' and '.join(c.name for c in study.columns)} over {name}: {best}.")

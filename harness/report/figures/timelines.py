@@ -41,8 +41,10 @@ def draw_timelines(records: Records, videos: Sequence[str] = ()) -> Drawing | No
         if theirs is not None:
             other = track_video(theirs, dataset, video)
             axes.plot(other.centres, other.attention, color=style.PALETTE[3], linewidth=1, label="reference $P^A$")
-            box_spans(axes, mine, mine.right & ~other.right, color=style.BETTER, linestyle="-", label="better than it")
-            box_spans(axes, mine, ~mine.right & other.right, color=style.WORSE, linestyle="--", label="worse than it")
+            box_spans(
+                axes, mine, mine.right & ~other.right, color=style.BETTER, linestyle="-", label="better than reference"
+            )
+            box_spans(axes, mine, ~mine.right & other.right, color=style.WORSE, linestyle="--", label="worse")
         draw_attention(axes, mine)
         axes.set_title(name_panel(dataset, video, gains[video], compared=theirs is not None), loc="left")
     finish(figure, panels)
@@ -57,7 +59,7 @@ def draw_timelines(records: Records, videos: Sequence[str] = ()) -> Drawing | No
 
 
 def draw_worst(records: Records) -> Drawing | None:
-    """Fig. 9: the videos with the lowest average precision of the last row; wrong regions boxed."""
+    """Fig. 9: the videos with the lowest average precision of the last row; what is wrong is coloured."""
     last = records.study.rows[-1]
     ours = find_first(records, last.number)
     if ours is None:
@@ -69,16 +71,15 @@ def draw_worst(records: Records) -> Drawing | None:
     for axes, video in zip(panels, chosen):
         mine = track_video(ours, dataset, video)
         draw_truth(axes, dataset, video)
-        for start, end in merge_spans(~mine.right, mine.edges):
-            axes.axvspan(
-                start, end, color=style.FOREGROUND, alpha=0.2, linewidth=0, label="wrong side of the threshold"
-            )
+        shade_spans(axes, mine, ~mine.right & mine.truth, color=style.WORSE, alpha=0.3, label="missed")
+        shade_spans(axes, mine, ~mine.right & ~mine.truth, color=style.PALETTE[4], alpha=0.4, label="false alarm")
         draw_attention(axes, mine)
         classes = name_classes(dataset, video)
         axes.set_title(f"{dataset.test.ids[video]}: {classes}, AP {quality[video]:.0f} %", loc="left")
     finish(figure, panels)
     names = [f"{dataset.test.ids[video]} AP {quality[video]:.0f}" for video in chosen]
-    caption = f"Row {last.number}, seed {ours.run.seed}. Grey: annotated actions; coloured: wrong regions."
+    caption = f"Row {last.number}, seed {ours.run.seed}. Grey: annotated actions."
+    caption += " Coloured: snippets on the wrong side of the threshold, labelled as for ACC."
     return Drawing(figure, caption, f"Attention over time in the worst videos: {', '.join(names)}.")
 
 
@@ -139,6 +140,12 @@ def box_spans(axes: "Axes", track: Track, mask: np.ndarray, label: str, **look: 
     for start, end in spans:
         box = Rectangle((start, -0.01), end - start, 1.06, fill=False, linewidth=1.2, label=label, **look)
         axes.add_patch(box)
+
+
+def shade_spans(axes: "Axes", track: Track, mask: np.ndarray, **look: Any) -> None:
+    """Each run of marked snippets as one coloured span."""
+    for start, end in merge_spans(mask, track.edges):
+        axes.axvspan(start, end, linewidth=0, **look)
 
 
 def name_panel(dataset: data.Dataset, video: int, gain: float, compared: bool) -> str:

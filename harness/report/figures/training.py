@@ -62,7 +62,7 @@ def draw_entropy(records: Records) -> Drawing | None:
     for i, (row, table) in enumerate(zip(rows, tables)):
         label = f"$H(Q^C)$ {style.spell(row.label)}"
         if i in twins:
-            label += f"\n(coincides with {style.spell(rows[twins[i]].label)})"
+            label += f"\n(coincides with: {style.spell(rows[twins[i]].label)})"
         draw_band(axes, table, **style.pick_line(i), label=label)
     last = records.study.rows[-1]
     of_clusters = table_curves(records.of(last.number), "entropy/Q_R")
@@ -103,6 +103,7 @@ def describe_end(row: "Row", table: "pd.DataFrame") -> str:
 def draw_ranges(records: Records) -> Drawing | None:
     """Fig. 4: smallest, mean and largest value of P^A, R^A, Q^C and Q^R (foreground) in each batch."""
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import MaxNLocator
 
     last = records.study.rows[-1]
     runs = records.of(last.number)
@@ -119,7 +120,7 @@ def draw_ranges(records: Records) -> Drawing | None:
             else:  # ranks are 1/N, 2/N ... 1 by definition
                 axes.plot([steps.min(), steps.max()], [rank, rank], **style.pick_line(i))
         axes.set(title=title, xlabel="training step", ylim=(-0.03, 1.03))
-        axes.tick_params(axis="x", labelrotation=30)
+        axes.xaxis.set_major_locator(MaxNLocator(3))
     panels[0].set_ylabel("value in the batch")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.tight_layout(rect=(0, 0, 1, 0.93))
