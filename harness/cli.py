@@ -1,32 +1,106 @@
-"""What the commands share: exit codes, signals, kinds of arguments, the terminal.
+"""What the commands share: exit codes, signals, standard streams that fail, kinds of arguments, the terminal.
 
-Exit codes: 0 everything asked for is there, 1 some run failed, 2 bad input (nothing was written), 130 interrupted.
+Exit codes: 0 everything asked for is there, 1 some run failed, 2 bad input (nothing was written), 128 + n ended by
+signal n: 130 Ctrl-C (SIGINT), 143 SIGTERM, 129 SIGHUP. What is finished is kept; the same command goes on from there.
 """
 
 import argparse
+import contextlib
+import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
 
 def guard(command: Callable[[], int]) -> int:
-    """Run a command's body; SIGINT, SIGTERM and SIGHUP end it with 130, what is finished is kept."""
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), interrupt)
-    try:
-        return command()
-    except KeyboardInterrupt:
+    """Run a command's body; returns its exit code, or that of the signal that ended it."""
+    with hear_signals() as heard, keep_streams():
+        try:
+            code = command()
+        except KeyboardInterrupt:
+            code = 128 + signal.SIGINT
+        if not heard:
+            return code
         print("interrupted: finished runs are kept; the same command goes on from there", file=sys.stderr)
-        return 130
+        return 128 + heard[0]
 
 
-def interrupt(number: int, frame: Any) -> None:
-    raise KeyboardInterrupt
+@contextlib.contextmanager
+def hear_signals() -> Iterator[list[int]]:
+    """Turn signals into KeyboardInterrupt and list them: one that is raised where Python drops it counts, too.
+
+    A signal that was ignored when this process began (``nohup``) stays ignored.
+    """
+    heard: list[int] = []
+
+    def interrupt(number: int, frame: Any) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt
+
+    known = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+    before = {sign: signal.getsignal(sign) for sign in known}
+    mine = [sign for sign, handler in before.items() if handler not in {signal.SIG_IGN, None}]
+    for sign in mine:
+        signal.signal(sign, interrupt)
+    try:
+        yield heard
+    finally:
+        for sign in mine:
+            signal.signal(sign, before[sign])
+
+
+class Outlet:
+    """A standard stream whose reader may go away (``| head -1``) or whose disk may fill: what is printed is lost then.
+
+    Results matter more than what is said about them.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        with self.surviving():
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self.surviving():
+            self.stream.flush()
+
+    @contextlib.contextmanager
+    def surviving(self) -> Iterator[None]:
+        """Send everything further nowhere once writing failed."""
+        try:
+            yield
+        except OSError:
+            with open(os.devnull, "w") as nowhere, contextlib.suppress(OSError):
+                os.dup2(nowhere.fileno(), self.stream.fileno())
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+@contextlib.contextmanager
+def keep_streams() -> Iterator[None]:
+    """Make the standard streams survive a closed pipe, a full disk and characters that they cannot show."""
+    before = sys.stdout, sys.stderr
+    for stream in before:
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    sys.stdout, sys.stderr = map(Outlet, before)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stdout, sys.stderr = before
 
 
 def positive(text: str) -> int:
@@ -34,6 +108,54 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
     return int(text)
+
+
+def slots(text: str) -> int:
+    """A number of processes that a machine can hold."""
+    most = 64 * (os.cpu_count() or 1)
+    if not text.isdecimal() or not 1 <= int(text[:10]) <= most:
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is not from 1 to {most}, 64 processes for each core of this machine"
+        )
+    return int(text)
+
+
+def duration(text: str) -> float:
+    """Seconds from "90", "90s", "30m", "2h" or "1d"."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in UNITS else (text, "s")
+    try:
+        seconds = float(number) * UNITS[unit]
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"'{text}' is not a time above 0 such as 90s, 30m, 2h or 1d")
+    return seconds
+
+
+def check_output(root: Path) -> list[str]:
+    """What is wrong with a folder of results, as far as that can be seen without writing."""
+    try:
+        there = next(path for path in (root, *root.absolute().parents) if path.exists() or path.is_symlink())
+        if there.is_dir():
+            return [] if os.access(there, os.W_OK) else [f"--output: '{there}' cannot be written"]
+        kind = "a link to nothing" if there.is_symlink() and not there.exists() else "a file"
+        return [f"--output: '{there}' is {kind}, not a folder"]
+    except (OSError, ValueError) as error:
+        return [tell_unusable(root, error)]
+
+
+def make_output(root: Path) -> list[str]:
+    """Make the folder of results; returns what is wrong with it."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        return [tell_unusable(root, error)]
+    return []
+
+
+def tell_unusable(root: Path, error: Exception) -> str:
+    reason = error.strerror if isinstance(error, OSError) else error
+    return f"--output: '{str(root)[:200]}' cannot be a folder of results: {reason}"
 
 
 def terminal() -> "Console":

@@ -11,7 +11,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,12 +31,13 @@ class Owner:
     host: str
     pid: int
     began: float
+    since: float = 0.0  # when it took the training
 
     @classmethod
     def this(cls) -> "Owner":
         from psutil import Process
 
-        return cls(socket.gethostname(), os.getpid(), Process().create_time())
+        return cls(socket.gethostname(), os.getpid(), Process().create_time(), time.time())
 
 
 def find_owner(root: Path, key: str) -> Owner | None:
@@ -146,11 +147,3 @@ def create_lock(path: Path) -> bool:
         path.unlink(missing_ok=True)
         raise
     return True
-
-
-def list_owners(root: Path) -> Iterator[tuple[str, Owner, float]]:
-    """(training key, owner, seconds since the lock was taken or last beat) of all trainings that somebody has."""
-    for path in sorted((root / "store").glob("*/owner.json")):
-        owner = find_owner(root, path.parent.name)
-        if owner is not None:
-            yield path.parent.name, owner, tell_age(path) or 0.0
