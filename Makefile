@@ -7,7 +7,7 @@ RUN    := $(BIN)/python -m harness.run $(if $(JOBS),--jobs $(JOBS))
 
 STUDIES := $(filter-out studies/search_%,$(wildcard studies/*.yaml))
 
-.PHONY: table2 paper paper-quick report synthetic ui search bench test test-slow test-ray mutants lint schema clean help
+.PHONY: table2 paper paper-quick report synthetic ui search bench test test-slow torture test-ray mutants lint schema clean help
 
 help:           ## this list
 	@grep -E '^[a-z0-9-]+: .*##|^[a-z0-9-]+:  +##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/'
@@ -45,6 +45,9 @@ bench: $(BIN)/python  ## where the time goes, as ratios within one run
 
 test: $(BIN)/python  ## the tests, without the slow ones
 	$(BIN)/python -m pytest -q -n 2 -m 'not slow'
+
+torture: $(BIN)/python  ## 200 kills at random moments; nothing may be lost
+	$(BIN)/python -m tests.torture
 
 test-slow: $(BIN)/python  ## the slow studies and tests
 	$(BIN)/python -m pytest -q -n 2 -m slow

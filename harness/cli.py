@@ -20,6 +20,10 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
+class Interrupted(KeyboardInterrupt):
+    """A signal asks this process to end. A class of its own: Python ends by SIGINT where it once saw a plain one."""
+
+
 def guard(command: Callable[[], int]) -> int:
     """Run a command's body; returns its exit code, or that of the signal that ended it."""
     with hear_signals() as heard, keep_streams():
@@ -43,7 +47,7 @@ def hear_signals() -> Iterator[list[int]]:
 
     def interrupt(number: int, frame: Any) -> None:
         heard.append(number)
-        raise KeyboardInterrupt
+        raise Interrupted
 
     known = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
     before = {sign: signal.getsignal(sign) for sign in known}

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli import check_output, duration, guard, make_output, positive, slots, terminal
-from harness.execute.executors import EXECUTORS
-from harness.sources import HOME, commit
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,6 +25,8 @@ if TYPE_CHECKING:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
+    from harness.execute.executors import EXECUTORS
+
     p = argparse.ArgumentParser("python -m harness.run", description="Train what a study is missing; show its table.")
     p.add_argument("study", nargs="*", help="a study file, or the name of one in studies/")
     p.add_argument("--seeds", type=positive, metavar="N", help="seeds per row (default: the study's)")
@@ -101,6 +101,7 @@ def refuse(errors: Sequence[str]) -> int:
 def make_session(arguments: argparse.Namespace) -> "Session":
     """How the command line says that runs are done."""
     from harness.execute.events import Policy
+    from harness.execute.executors import EXECUTORS
     from harness.execute.session import Session
 
     executor = EXECUTORS[arguments.executor]
@@ -122,6 +123,7 @@ def publish(study: "Study", root: Path, console: "Console", mlflow: bool = True)
     """Mirror a study's runs, then write and show its report with their addresses; returns whether all runs finished."""
     from harness.report.terminal import show_report
     from harness.report.writing import write_report
+    from harness.sources import commit
     from harness.store import records
     from harness.track.stamps import read_addresses
 
@@ -174,6 +176,7 @@ def load(arguments: argparse.Namespace) -> tuple[list["Study"], list[str]]:
     """The studies asked for and everything that is wrong with them."""
     from harness import study
     from harness.errors import ConfigError
+    from harness.execute.executors import EXECUTORS
 
     root: Path = arguments.output
     studies: list[Study] = []
@@ -196,6 +199,7 @@ def load(arguments: argparse.Namespace) -> tuple[list["Study"], list[str]]:
 
 def listing() -> int:
     """Print studies with their titles, data sets, presets and baselines."""
+    from harness.sources import HOME
     from model.settings import OPTIONS
 
     print("studies:")

@@ -21,6 +21,7 @@ from harness.store.files import read_json
 from harness.store.results import training_folder
 
 BEAT = 15.0  # seconds between heartbeats
+WRITING = 5.0  # seconds that writing a lock may take
 STALE = 120.0  # seconds without a heartbeat after which an owner is gone
 
 
@@ -49,8 +50,8 @@ def find_owner(root: Path, key: str) -> Owner | None:
         return None
     try:
         owner = Owner(**content)
-    except TypeError:  # just being written
-        return Owner("", 0, 0)
+    except TypeError:  # just being written, or by somebody who was killed there
+        return Owner("", 0, 0) if age < WRITING else None
     return None if has_ended(owner) else owner
 
 
@@ -136,14 +137,16 @@ class Locks:
 
 def create_lock(path: Path) -> bool:
     """Write this process into a lock that is free; False where it is not."""
+    text = json.dumps(asdict(Owner.this())).encode()
     try:
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError:
         return False
     try:
-        with os.fdopen(descriptor, "w") as stream:
-            json.dump(asdict(Owner.this()), stream)
-    except OSError:  # a full disk
+        os.write(descriptor, text)
+    except BaseException:  # a full disk, an interrupt
         path.unlink(missing_ok=True)
         raise
+    finally:
+        os.close(descriptor)
     return True
