@@ -200,7 +200,7 @@ def load(arguments: argparse.Namespace) -> tuple[list["Study"], list[str]]:
 def listing() -> int:
     """Print studies with their titles, data sets, presets and baselines."""
     from harness.sources import HOME
-    from model.settings import OPTIONS
+    from model.options import OPTIONS
 
     print("studies:")
     for path in sorted((HOME / "studies").glob("*.yaml")):

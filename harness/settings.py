@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Gt, Le, MinLen
 
-from model.settings import Amount, BelowOne, Between, CaseSettings, Count, Natural, Positive, Share
+from model.ranges import Amount, BelowOne, Between, Count, Natural, Positive, Share
+from model.settings import CaseSettings
 
 Shares = Annotated[tuple[Share, ...], MinLen(1)]
 Overlaps = Annotated[tuple[Annotated[float, Gt(0), Le(1)], ...], MinLen(1)]
@@ -37,16 +38,26 @@ class Localization:
     """From snippet scores to detections (Appendix E.3, last paragraph)."""
 
     class_threshold: Share = 0.25  # a class is searched for when its video score reaches this
+    class_rule: Literal["from", "above"] = "from"  # reached from the threshold on, or strictly above it
     class_fallback: Literal["argmax", "none"] = "argmax"  # when no class reaches it
     upsampling: Count = 24  # fine positions per snippet, linear interpolation
     thresholds: Mapping[str, Shares] = field(  # per named sequence of the baseline's inference rule
         default_factory=lambda: {"calibrated": tuple(round(0.1 * i, 1) for i in range(1, 10))}
     )
+    snippet_rule: Literal["from", "above"] = "from"  # a run's positions: from the threshold on, or strictly above
+    lone_first: bool = True  # a sequence whose first position alone is above gives nothing (released)
+    score: Literal["contrast", "loose", "sides", "peak"] = "contrast"  # of a run; releases differ
+    oic_weight: Amount = 1.0  # weight of the outside in a run's score
+    oic_cut: Share = 1.0  # runs with (1 - score) / 2 above this are dropped (D2-Net: 0.7)
     oic_lambda: Amount = 0.25  # outer margin as a share of the proposal's length (released, by a slip: 0.15)
     oic_gamma: Amount = 0.15  # weight of the video score in a proposal's score (released: 0.2)
-    nms: Literal["hard", "soft"] = "hard"  # "soft": the released one, suppressed once instead of removed
+    nms: Literal["hard", "soft", "gaussian", "none"] = "hard"  # soft: suppressed once (released); gaussian: every time
     nms_threshold: Share = 0.4  # overlap from which a proposal is suppressed
-    nms_alpha: Positive = 0.35  # decay of the soft variant
+    nms_rule: Literal["from", "above"] = "from"  # from that overlap on, or strictly above it
+    nms_overlap: Literal["union", "candidate"] = "union"  # overlap as a share of the union, or of the worse one
+    nms_join: Share = 0.0  # groups are suppressed apart, then joined with this threshold (FAC-Net); 0: together
+    nms_alpha: Positive = 0.35  # decay of the soft variants
+    keep_share: Share = 0.0  # detections below this share of a video's best of the class are dropped (D2-Net)
     nms_plus: Amount = 0.0  # seconds added to lengths in the overlap (released: 1)
     q_r: Literal["learned", "oracle"] = "learned"  # oracle: each cluster's true foreground rate on the test split
     match: Literal["none", "quantile"] = "none"  # quantile: \hat P^A gets the distribution of P^A before it is fused

@@ -2,6 +2,9 @@
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
+
+from model.streams import Batch
 
 
 def calibrate(P_V: Tensor, P_A: Tensor, omega: float) -> Tensor:
@@ -82,3 +85,31 @@ def generalised_bce(P_A: Tensor, Q_A: Tensor, gamma: float, per_video: bool, gua
         return ((Q * box_cox_loss(P + guard, gamma)).sum(axes) / count).mean()
 
     return side(P_A, Q_A) + side(1 - P_A, 1 - Q_A)
+
+
+def target_with_background(labels: Tensor, background: float, guard: float = 0.0) -> Tensor:
+    """[y, background] divided by its sum (and ``guard``); (B, C) -> (B, C + 1)."""
+    full = F.pad(labels, (0, 1), value=background)
+    total = full.sum(-1, keepdim=True)
+    return full / (total + guard if guard else total.clamp_min(1))
+
+
+def top_mean(values: Tensor, counts: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Mean of the ``counts`` (B,) largest of the first ``lengths`` (B,) values over time; (B, T, C) -> (B, C)."""
+    time = torch.arange(values.shape[1], device=values.device)
+    if lengths is not None:
+        values = values.masked_fill((time >= lengths[:, None])[..., None], -torch.inf)
+    ordered = values.sort(1, descending=True).values
+    taken = (time < counts[:, None]).unsqueeze(-1)  # (B, T, 1)
+    return ordered.masked_fill(~taken, 0).sum(1) / counts[:, None]
+
+
+def valid_lengths(batch: Batch) -> Tensor:
+    """Positions of each video that are no padding, (B,)."""
+    B, T = batch.rows.shape
+    return batch.rows.new_full((B,), T) if batch.lengths is None else batch.lengths
+
+
+def inside(batch: Batch) -> Tensor:
+    """Whether a position is no padding, (B, T)."""
+    return torch.arange(batch.rows.shape[1], device=batch.rows.device) < valid_lengths(batch)[:, None]

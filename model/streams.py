@@ -6,7 +6,7 @@ on rows; ``spread`` takes what they give to the grid, where snippets are selecte
 sums labels of the grid over the positions of each row, so that no array of grid times width is made.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,7 +83,7 @@ class Snippets:
 
     ``cas`` (M|1, B, T, K^V) logits; ``attention`` (M, B, T) is P^A in [0, 1]; ``embedding`` (M, R, H) is Z of each row,
     ``rows`` (B, T) the row at each position, or None where the embedding is on the grid (R = B T); ``extra`` more
-    (B, T, ...) tensors that its own losses or inference need.
+    (B, ...) tensors that its own losses or inference need.
     """
 
     cas: Tensor
@@ -257,3 +257,15 @@ def encode(x: Sequence[Tensor], rows: Tensor, *encoders: PerStream) -> tuple[lis
         y = torch.addmm(bias.to(x_m.dtype), inputs, weight.to(x_m.dtype)).to(weight.dtype)
         outputs.append(y if k == 1 else _Spread.apply(y.view(-1, sum(sizes)), index))  # type: ignore[no-untyped-call]
     return list(torch.split(torch.stack(outputs), sizes, -1)), rows if k == 1 else None
+
+
+def on_grid(x: Sequence[Tensor], rows: Tensor) -> Tensor:
+    """Features of streams of one width at each position: M of (R + 1, D), (B, T) -> (M, B, T, D)."""
+    return torch.stack([x_m[rows] for x_m in x])
+
+
+def initialise(module: nn.Module, seed: int, draw: Callable[[Tensor], Tensor]) -> None:
+    """First weights as a release draws them (in place), biases 0; each layer has random numbers of its own."""
+    for name, weight in module.named_parameters():
+        with seeded(seed, f"{name}.start"):
+            (nn.init.zeros_ if name.endswith("bias") else draw)(weight)

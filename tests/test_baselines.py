@@ -14,7 +14,8 @@ from model import baselines
 from model.baselines import acmnet, cola, untrimmed, wtalc, wum
 from model.case import Case, Step
 from model.mil import min_max, restated
-from model.settings import OPTIONS, CaseSettings, UntrimmedOptions, WumOptions
+from model.options import OPTIONS, UntrimmedOptions, WumOptions
+from model.settings import CaseSettings
 from model.streams import Batch, Shape, dropout, joined
 
 from support.baseline_settings import of_baseline
@@ -34,7 +35,7 @@ def batch(seed: int = 0, generator: int | None = 7) -> Batch:
     labels[0, :2] = 1  # a video with two classes, and at least one pair that shares a class
     labels[1] = labels[0]
     dropped = None if generator is None else torch.Generator().manual_seed(generator)
-    return Batch.of(torch.randn(M, B, T, D, generator=rng).relu(), labels, generator=dropped)
+    return Batch.of(torch.randn(M, B, T, D, generator=rng).relu(), labels, generator=dropped, pairs=1)
 
 
 def run(name: str, steps: int = 1, **changes) -> tuple[Case, Step]:
@@ -57,14 +58,15 @@ def test_every_file_is_an_option_and_every_option_a_file() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_shapes_and_ranges(name: str) -> None:
-    module, b = case(name), batch()
+    module = case(name)
+    b = replace(batch(), memory=module.initial().memory)
     snippets = module.baseline(b)
     streams, width = module.baseline.streams, module.baseline.width
     assert snippets.attention.shape == (streams, B, T)
     assert b.spread(snippets.embedding, snippets.rows).shape == (streams, B, T, width)
     assert snippets.cas.shape in ((streams, B, T, C), (1, B, T, C))
     assert bool(((snippets.attention >= 0) & (snippets.attention <= 1)).all())
-    assert all(value.shape[:2] == (B, T) for value in snippets.extra.values())
+    assert all(len(value) == B for value in snippets.extra.values())
     own = module.baseline.losses(snippets, b, True)
     loss, parts, Q_A = own.loss, own.parts, own.Q_A
     assert loss.shape == ()
@@ -93,7 +95,7 @@ def test_plain_baseline_is_its_own_loss(name: str) -> None:
     """Without a head, a step of Case is the baseline's loss and nothing else."""
     module = case(name, clusters=0, cat=0, lambda_c=0, lambda_r=0)
     step = module.step(module.initial(), batch())
-    b = batch()
+    b = replace(batch(), memory=module.initial().memory)
     own = module.baseline.losses(module.baseline(b), b, True)
     assert torch.equal(step.loss, own.loss)
     assert set(step.parts) == set(own.parts)
@@ -120,7 +122,8 @@ def test_scores_give_an_inference_that_is_executed(name: str) -> None:
     assert len(found.score)
     assert np.isfinite(found.score).all()
     assert (found.start < found.end).all()
-    assert found.end.max() <= 30.0 + 1e-9
+    beyond = 30.0 / T if settings.score == "loose" else 0.0  # FAC-Net's and RSKP's runs end a snippet later
+    assert found.end.max() <= 30.0 + beyond + 1e-9
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -226,8 +229,8 @@ def test_co_activity_against_a_loop_over_pairs() -> None:
                     total += 0.5 * max(0, near - distance(h[m], low[n]) + 0.5)
                     total += 0.5 * max(0, near - distance(low[m], h[n]) + 0.5)
                     count += 1
-    assert float(wtalc.co_activity(Z, cas, labels, 0.5)) == pytest.approx(total / count)
-    assert float(wtalc.co_activity(Z, cas, torch.eye(3)[:, :2].double(), 0.5)) == 0  # nothing in common
+    assert float(wtalc.co_activity(Z, cas, labels, 0.5, None)) == pytest.approx(total / count)
+    assert float(wtalc.co_activity(Z, cas, torch.eye(3)[:, :2].double(), 0.5, None)) == 0  # nothing in common
 
 
 def test_separation_is_zero_exactly_where_lengths_are_a_margin_apart() -> None:

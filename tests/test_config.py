@@ -19,7 +19,8 @@ from harness.study.building import build
 from harness.study.document import Mark, Node, parse, wrap
 from harness.study.json_schema import list_settings, read_comments
 from harness.study.layers import flatten, fold, list_leaves
-from model.settings import OPTIONS, AslOptions, CaseSettings, CoLabel
+from model.options import OPTIONS, AslOptions
+from model.settings import CaseSettings, CoLabel
 
 HERE = Mark("x.yaml", 1, 1)
 

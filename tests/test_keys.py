@@ -9,7 +9,8 @@ import pytest
 
 from harness.settings import Settings
 from harness.study.keys import keys
-from model.settings import OPTIONS, CaseSettings
+from model.options import OPTIONS
+from model.settings import CaseSettings
 
 NOT_IN_KEYS = "source."  # the videos enter by their fingerprint
 READING = ("localization.", "metrics.")  # how stored scores are read

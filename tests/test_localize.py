@@ -10,7 +10,8 @@ from scipy.interpolate import interp1d
 from scipy.ndimage import label as connected
 
 from harness.compute import localize
-from harness.compute.localize import Detections, contrast, detect, nms, proposals, propose, runs, searched, upsample
+from harness.compute.localize import Detections, detect, nms, proposals, propose, runs, searched, upsample
+from harness.compute.scoring import contrast
 from harness.settings import Localization
 from model.inference import Group, Inference
 

@@ -5,13 +5,13 @@ from itertools import product
 
 import pytest
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from model.case import Case, Step
 from model.clustering import class_logits, label_loss
 from model.labeling import label_clusters
-from model.settings import CaseSettings, CoLabel, ProposedOptions
+from model.options import ProposedOptions
+from model.settings import CaseSettings, CoLabel
 from model.streams import Batch, Carried, Shape
 
 M, B, T, D, C, H, K = 2, 3, 12, 6, 4, 8, 4
@@ -54,7 +54,7 @@ def carried(seed: int = 0, streams: int = M) -> Carried:
     return Carried(torch.stack([share, 1 - share], -1))
 
 
-def gradients(module: Case, loss: Tensor) -> dict[str, Tensor]:
+def gradients(module: Case, loss: torch.Tensor) -> dict[str, torch.Tensor]:
     """By name; a weight that ``loss`` does not reach is left out."""
     names, weights = zip(*module.named_parameters())
     found = torch.autograd.grad(loss, weights, allow_unused=True, retain_graph=True)
@@ -156,7 +156,7 @@ def test_each_co_labelling_decides_over_its_own_label(co: CoLabel) -> None:
     """Eq. 24 over Q^A, Eq. 20 over Q^C, Eq. 22 over Q^R: streams share the label if and only if it is on."""
     Q = case(co_label=co, sigma=0.5).step(carried(), batch()).pseudo
 
-    def shared(label: Tensor) -> bool:
+    def shared(label: torch.Tensor) -> bool:
         return len(label) == 1 or torch.equal(label[0], label[1])
 
     assert (shared(Q.Q_A), shared(Q.Q_C), shared(Q.Q_R)) == (co.select, co.clusters, co.classes)
@@ -184,7 +184,7 @@ def test_a_toggle_changes_what_it_should_and_only_that(name: str, kept: set, cha
     assert not changed & same
 
 
-def described(module: Case) -> dict[str, Tensor]:
+def described(module: Case) -> dict[str, torch.Tensor]:
     step = module.step(carried(), batch())
     out = dict(vars(step.pseudo)) | {f"logits {n}": v for n, v in step.logits.items()}
     return out | {f"loss {n}": v for n, v in step.parts.items()}
@@ -230,7 +230,7 @@ def test_each_loss_reaches_its_own_weights() -> None:
     module = case()
     parts = stepped(module, batch()).parts
 
-    def owners(loss: Tensor) -> set[str]:
+    def owners(loss: torch.Tensor) -> set[str]:
         reached = {name for name, gradient in gradients(module, loss).items() if gradient.any()}
         return {name.removeprefix("baseline.").split(".")[0] for name in reached}
 

@@ -13,7 +13,8 @@ from harness.study.presets import load_preset
 from model.baselines.proposed import inference, training_selection
 from model.case import Case, attention_monitors, cluster_monitors
 from model.labeling import label_classes, label_clusters
-from model.settings import CaseSettings, CoLabel, ProposedOptions
+from model.options import ProposedOptions
+from model.settings import CaseSettings, CoLabel
 from model.streams import Batch, Carried, Shape, Snippets
 
 M, B, T, C, K, H = 2, 3, 16, 4, 4, 8

@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from model.case import Case, Step
 from model.clustering import class_logits, label_loss
-from model.settings import OPTIONS, CaseSettings
+from model.options import OPTIONS
+from model.settings import CaseSettings
 from model.streams import Batch, PerStream, Shape, apart, collect, encode, spread
 
 NAMES = tuple(sorted(OPTIONS))

@@ -12,12 +12,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from support import systems_first, systems_single
+from support import (
+    systems_cosine,
+    systems_first,
+    systems_pairs,
+    systems_segments,
+    systems_sequences,
+    systems_single,
+    systems_state,
+)
 from support.followed import count, follow
 from support.recordings import Pair, check, off
 from support.reference import arrays, files, kind, parametrize
 
-SYSTEMS = systems_first.SYSTEMS | systems_single.SYSTEMS
+FILES = (
+    systems_first, systems_single, systems_pairs, systems_cosine, systems_state, systems_sequences, systems_segments,
+)  # fmt: skip
+SYSTEMS = {name: system for file in FILES for name, system in file.SYSTEMS.items()}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -41,7 +52,7 @@ def test_every_recorded_number_is_compared(training: Path) -> None:
     compared = {key for pairs in followed(training) for key in pairs}
     left = {key for key in arrays(training) if key not in compared and not key.startswith("init/")}
     system = SYSTEMS[kind(training).removeprefix("training/")]
-    drawn = {f"mask/{name}" for name in (*system.masks, *system.given)}
+    drawn = {f"mask/{name}" for name in system.drawn()}
     unread = {key for key in left if key.split("/", 1)[-1] not in drawn} - {"features", "labels", "hyper"}
     assert unread <= set(system.inputs), unread
 

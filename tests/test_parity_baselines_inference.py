@@ -23,7 +23,7 @@ from harness.settings import Localization
 from model.baselines import asl, basnet, wum
 from model.inference import Group, Inference
 from model.mil import select
-from model.settings import OPTIONS
+from model.options import OPTIONS
 
 from support.baseline_settings import of_baseline
 from support.recordings import FIELDS, Pair, check, compared_lists, grouped, off, seconds, stated

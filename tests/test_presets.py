@@ -11,7 +11,7 @@ from harness.study.document import Mark
 from harness.study.keys import flat
 from harness.study.layers import BASELINES, fold
 from harness.study.presets import STUDIES, list_known, load_preset, read_base_layers
-from model.settings import OPTIONS, ProposedOptions
+from model.options import OPTIONS, ProposedOptions
 
 from support import study_files
 from support.baseline_settings import of_baseline
@@ -90,9 +90,11 @@ def test_every_baseline_says_what_choosing_it_sets() -> None:
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_choosing_a_baseline_sets_localisation_and_weight_decay_alone(name: str) -> None:
+def test_choosing_a_baseline_sets_localisation_and_how_it_is_trained_alone(name: str) -> None:
     chosen, known = flat(of_baseline(name)), flat(Settings())
     changed = {path for path in known.keys() & chosen.keys() if chosen[path] != known[path]} - {"case.baseline"}
     assert {path for path in changed if not path.startswith(("localization.", "case.options."))} <= {
-        "training.weight_decay"
+        "training.weight_decay",
+        "training.beta2",
+        "training.pairs",
     }

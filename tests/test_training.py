@@ -15,7 +15,8 @@ from harness.compute import train
 from harness.settings import Localization, Settings, Source, Training
 from harness.store import results
 from harness.store.jobs import Job
-from model.settings import OPTIONS, CaseSettings, CoLabel
+from model.options import OPTIONS
+from model.settings import CaseSettings, CoLabel
 
 from support.baseline_settings import of_baseline
 

@@ -4,12 +4,13 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.compute.scoring import RULES
 from harness.settings import Localization
 from model.inference import Group, Inference
 
@@ -43,16 +44,31 @@ class Proposals:
     score: np.ndarray
 
 
+class Segments(NamedTuple):
+    """Scored segments in seconds; ``sequence``: index of the (video, class) pair; all (n,)."""
+
+    sequence: np.ndarray
+    score: np.ndarray
+    start: np.ndarray
+    end: np.ndarray
+
+
 def searched(inference: Inference, settings: Localization) -> tuple[np.ndarray, np.ndarray]:
     """(video, class) pairs to search: video scores from the class threshold on, else the fallback."""
-    wanted = inference.video >= settings.class_threshold
+    scores = inference.video if inference.searched is None else inference.searched
+    wanted = reaches(scores, settings.class_threshold, settings.class_rule)
     if settings.class_fallback == "argmax":
         none = ~wanted.any(1)
-        wanted[none, inference.video[none].argmax(1)] = True
+        wanted[none, scores[none].argmax(1)] = True
     if inference.skip_only_class_zero:
         wanted[wanted[:, 0] & (wanted.sum(1) == 1)] = False
     video, label = np.nonzero(wanted)
     return video, label
+
+
+def reaches(values: np.ndarray, threshold: float, rule: str) -> np.ndarray:
+    """Whether values reach a threshold: "from" it on, or "above" it."""
+    return values > threshold if rule == "above" else values >= threshold
 
 
 def upsample(sequences: np.ndarray, scale: int) -> np.ndarray:
@@ -62,6 +78,8 @@ def upsample(sequences: np.ndarray, scale: int) -> np.ndarray:
     the released code.
     """
     T = sequences.shape[1]
+    if scale == 1:
+        return sequences
     if T == 1:
         return np.repeat(sequences, scale, axis=1)
     position = np.arange(scale * T) / scale
@@ -69,28 +87,14 @@ def upsample(sequences: np.ndarray, scale: int) -> np.ndarray:
     return sequences[:, left] + (position - left) * np.diff(sequences, axis=1)[:, left]
 
 
-def runs(mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Maximal runs of True in each row of mask (P, F): row, first, last. A row that is exactly {0} has none."""
+def runs(mask: np.ndarray, lone_first: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Maximal runs of True in each row of mask (P, F): row, first, last; {0} gives none (``lone_first``)."""
     mask = mask.copy()
-    mask[mask[:, 0] & (mask.sum(1) == 1), 0] = False  # the released rule
+    if lone_first:
+        mask[mask[:, 0] & (mask.sum(1) == 1), 0] = False
     edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     row, first = np.nonzero(edges == 1)
     return row, first, np.nonzero(edges == -1)[1] - 1
-
-
-def contrast(values: np.ndarray, row: np.ndarray, first: np.ndarray, last: np.ndarray, margin: float) -> np.ndarray:
-    """Outer-inner contrast of runs in values (P, F): mean inside minus mean of ``margin`` x length on both sides.
-
-    Margins are cut at the sequence's ends and truncated to whole positions; an empty outside counts as 0.
-    """
-    total = np.pad(values.cumsum(1, dtype=np.float64), ((0, 0), (1, 0)))  # (P, F + 1)
-    length = last - first + 1
-    low = np.maximum(0, np.trunc(first - margin * length)).astype(np.int64)
-    high = np.minimum(values.shape[1] - 1, np.trunc(last + margin * length)).astype(np.int64)
-    inside = total[row, last + 1] - total[row, first]
-    outside = total[row, high + 1] - total[row, low] - inside
-    count = (first - low) + (high - last)
-    return inside / length - np.where(count > 0, outside / np.maximum(count, 1), 0.0)
 
 
 def propose(
@@ -105,14 +109,21 @@ def propose(
         else upsample(_of(group.score_on, video, label), settings.upsampling)
     )
     bonus = settings.oic_gamma * group.video_score[video, label]
+    beside = 0.0 if group.beside is None else upsample(_of(group.beside, video, label), settings.upsampling)
+    own = np.ones(len(video), bool)  # sequences that this group searches
+    if group.searched is not None:
+        own = reaches(group.searched[video, label], settings.class_threshold, settings.class_rule)
     out = []
     for threshold in thresholds:
-        mask = (fine >= threshold) & (fine > 0)
-        row, first, last = runs(mask)
+        above = reaches(fine, threshold, settings.snippet_rule)
+        row, first, last = runs(above & (fine > 0) & own[:, None], settings.lone_first)
         keep = last - first + 1 >= group.shortest
         row, first, last = row[keep], first[keep], last[keep]
-        values = np.where(fine >= threshold, scored, 0) if group.zero_below else scored
-        out.append(Proposals(row, first, last, contrast(values, row, first, last, settings.oic_lambda) + bonus[row]))
+        values = (np.where(above, scored, 0) if group.zero_below else scored) + beside
+        score = RULES[settings.score](values, row, first, last, settings.oic_lambda, settings.oic_weight)
+        keep = (1 - score) / 2 <= settings.oic_cut if settings.oic_cut < 1 else np.ones(len(score), bool)
+        row, first, last = row[keep], first[keep], last[keep]
+        out.append(Proposals(row, first, last + (settings.score == "loose"), score[keep] + bonus[row]))
     return out
 
 
@@ -125,16 +136,21 @@ def nms(start: np.ndarray, end: np.ndarray, score: np.ndarray, settings: Localiz
     """Non-maximum suppression of one video and class: indices in output order, and their scores.
 
     "hard" removes what overlaps a better one by ``nms_threshold`` or more; "soft" (released) moves it behind the kept
-    ones with its score times exp(-overlap^2 / nms_alpha), once. Among equal scores the later listed comes first.
+    ones with its score times exp(-overlap^2 / nms_alpha), once; "gaussian" does that to all others after each pick and
+    removes none. Among equal scores the later listed comes first.
     """
+    if settings.nms == "gaussian":
+        return decay(start, end, score, settings)
+    if settings.nms == "none":
+        return np.arange(len(score)), score
     order = np.argsort(score, kind="stable")[::-1]
     kept: list[int] = []
     decayed: list[np.ndarray] = []
     weights: list[np.ndarray] = []
     while order.size:
         best, rest = order[0], order[1:]
-        overlap = overlaps(start[best], end[best], start[rest], end[rest], settings.nms_plus)
-        hit = overlap >= settings.nms_threshold
+        overlap = overlaps(start[best], end[best], start[rest], end[rest], settings.nms_plus, settings.nms_overlap)
+        hit = reaches(overlap, settings.nms_threshold, settings.nms_rule)
         kept.append(int(best))
         decayed.append(rest[hit])
         weights.append(np.exp(-(overlap[hit] ** 2) / settings.nms_alpha))
@@ -146,9 +162,31 @@ def nms(start: np.ndarray, end: np.ndarray, score: np.ndarray, settings: Localiz
     return np.concatenate([first, behind]), np.concatenate([score[first], score[behind] * np.concatenate(weights)])
 
 
-def overlaps(start: float, end: float, starts: np.ndarray, ends: np.ndarray, plus: float) -> np.ndarray:
-    """Intersection over union of one segment with others, with ``plus`` seconds added to every length (released: 1)."""
+def decay(
+    start: np.ndarray, end: np.ndarray, score: np.ndarray, settings: Localization
+) -> tuple[np.ndarray, np.ndarray]:
+    """Soft suppression that removes none: indices in the order of picks, and their scores when picked."""
+    left, found = np.arange(len(score)), score.copy()
+    order = np.zeros(len(score), np.int64)
+    for place in range(len(score)):
+        best = len(left) - 1 - int(found[left][::-1].argmax())  # the later of equal ones
+        order[place], left = left[best], np.delete(left, best)
+        pick = order[place]
+        overlap = overlaps(start[pick], end[pick], start[left], end[left], settings.nms_plus, settings.nms_overlap)
+        found[left] *= np.exp(-(overlap**2) / settings.nms_alpha)
+    return order, found[order]
+
+
+def overlaps(
+    start: float, end: float, starts: np.ndarray, ends: np.ndarray, plus: float, share: str = "union"
+) -> np.ndarray:
+    """Intersection of one segment with others, over their union or over the others ("candidate").
+
+    ``plus`` seconds are added to every length (released: 1).
+    """
     inside = np.maximum(0, np.minimum(end, ends) - np.maximum(start, starts) + plus)
+    if share == "candidate":
+        return inside / (ends - starts + plus)
     union = (end - start + plus) + (ends - starts + plus) - inside
     return np.divide(inside, union, out=np.zeros_like(inside), where=union > 0)
 
@@ -156,17 +194,25 @@ def overlaps(start: float, end: float, starts: np.ndarray, ends: np.ndarray, plu
 def detect(inference: Inference, settings: Localization, seconds: np.ndarray) -> Detections:
     """All detections of V videos; ``seconds`` (V,) is what the T snippets of each video span."""
     pairs = searched(inference, settings)
-    found = [p for name, p in proposals(inference, pairs, settings.thresholds, settings)]
-    sequence = np.concatenate([p.sequence for p in found])
-    order = np.argsort(sequence, kind="stable")  # per (video, class), in the order of groups and thresholds
     T = next(iter(inference.groups.values())).threshold_on.shape[1]
     step = seconds[pairs[0]] / (settings.upsampling * T)  # seconds per fine position
-    sequence = sequence[order]
-    start = np.concatenate([p.first for p in found])[order] * step[sequence]
-    end = (np.concatenate([p.last for p in found])[order] + 1) * step[sequence]
-    score = np.concatenate([p.score for p in found])[order]
-    kept, scores = _suppressed(sequence, start, end, score, len(pairs[0]), settings)
-    return Detections(pairs[0][sequence[kept]], pairs[1][sequence[kept]], scores, start[kept], end[kept])
+    found = proposals(inference, pairs, settings.thresholds, settings)
+    if settings.nms_join:
+        apart = [[p for name, p in found if name == group] for group in inference.groups]
+        each = [_suppressed(segments(some, step), len(pairs[0]), settings) for some in apart if some]
+        joined = Segments(*(np.concatenate(values) for values in zip(*each)))
+        kept = _suppressed(joined, len(pairs[0]), replace(settings, nms_threshold=settings.nms_join))
+    else:
+        kept = _suppressed(segments([p for _, p in found], step), len(pairs[0]), settings)
+    return Detections(pairs[0][kept.sequence], pairs[1][kept.sequence], kept.score, kept.start, kept.end)
+
+
+def segments(found: Sequence[Proposals], step: np.ndarray) -> Segments:
+    """Proposals in seconds, in their order; ``step`` (P,): seconds per fine position of each sequence."""
+    sequence = np.concatenate([p.sequence for p in found])
+    start = np.concatenate([p.first for p in found]) * step[sequence]
+    end = (np.concatenate([p.last for p in found]) + 1) * step[sequence]
+    return Segments(sequence, np.concatenate([p.score for p in found]), start, end)
 
 
 def proposals(
@@ -185,14 +231,16 @@ def proposals(
     ]
 
 
-def _suppressed(
-    sequence: np.ndarray, start: np.ndarray, end: np.ndarray, score: np.ndarray, pairs: int, settings: Localization
-) -> tuple[np.ndarray, np.ndarray]:
-    """NMS within each sequence (sorted); indices and scores in output order."""
-    bounds = np.searchsorted(sequence, np.arange(pairs + 1))
+def _suppressed(found: Segments, pairs: int, settings: Localization) -> Segments:
+    """NMS within each (video, class); what is kept, by pair and in output order."""
+    order = np.argsort(found.sequence, kind="stable")
+    found = Segments(*(values[order] for values in found))
+    bounds = np.searchsorted(found.sequence, np.arange(pairs + 1))
     kept, scores = [np.zeros(0, np.int64)], [np.zeros(0)]
     for low, high in pairwise(bounds):
-        index, values = nms(start[low:high], end[low:high], score[low:high], settings)
-        kept.append(low + index)
-        scores.append(values)
-    return np.concatenate(kept), np.concatenate(scores)
+        index, values = nms(found.start[low:high], found.end[low:high], found.score[low:high], settings)
+        good = values >= settings.keep_share * values.max(initial=0) if settings.keep_share else slice(None)
+        kept.append(low + index[good])
+        scores.append(values[good])
+    index = np.concatenate(kept)
+    return Segments(found.sequence[index], np.concatenate(scores), found.start[index], found.end[index])

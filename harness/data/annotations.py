@@ -16,7 +16,7 @@ import numpy as np
 from harness.data.findings import Findings
 from harness.data.segments import is_label, read_number, read_video
 from harness.errors import hint
-from model.settings import Amount, Count
+from model.ranges import Amount, Count
 
 SPLITS = ("train", "test")
 MOST_CLASSES = 10_000  # the label matrix of ten thousand videos then takes 0.4 GB

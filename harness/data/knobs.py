@@ -13,7 +13,7 @@ from annotated_types import Ge, Le, Lt
 
 from harness.data.check import replace_constants
 from harness.errors import DataError, report_unknown
-from model.settings import Amount, Count, Natural, Share
+from model.ranges import Amount, Count, Natural, Share
 
 STREAMS = ("rgb", "flow")
 

@@ -11,7 +11,8 @@ from harness.settings import Settings
 from harness.study.document import Mark, Node
 from harness.study.layers import BASELINE, Layer, Leaf, list_groups, list_leaves, read_baseline_layer
 from harness.study.rules import find_clashes
-from model.settings import OPTIONS, CaseSettings
+from model.options import OPTIONS
+from model.settings import CaseSettings
 
 OPTIONS_STEPS = ("case", "options")
 

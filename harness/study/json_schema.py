@@ -13,7 +13,8 @@ from harness.ranges import adapter
 from harness.settings import Settings
 from harness.study.layers import list_leaves
 from harness.study.schema import StudyPart
-from model.settings import OPTIONS, CaseSettings, CoLabel
+from model.options import OPTIONS
+from model.settings import CaseSettings, CoLabel
 
 
 def make_schema() -> dict[str, Any]:

@@ -13,7 +13,8 @@ from harness.errors import name_value
 from harness.settings import Settings
 from harness.sources import HOME
 from harness.study.document import Mark, Node, read_document, wrap
-from model.settings import OPTIONS, CaseSettings
+from model.options import OPTIONS
+from model.settings import CaseSettings
 
 BASELINES = HOME / "studies" / "baselines"
 Layer = dict[str, Node]

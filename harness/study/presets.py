@@ -11,7 +11,7 @@ from harness.sources import HOME
 from harness.study.building import build
 from harness.study.document import Mark, Node, read_document
 from harness.study.layers import Layer, flatten, fold
-from model.settings import OPTIONS
+from model.options import OPTIONS
 
 STUDIES = HOME / "studies"
 ABOUT = ("title", "notes", "base", "tuned")  # keys of a preset that are no settings below the data set's

@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 from harness.errors import hint, report_unknown
 from harness.settings import Settings
-from model.settings import DIVIDES, ODD
+from model.ranges import DIVIDES, ODD
 
 Clash = tuple[tuple[str, ...], str]  # paths, the one to change first; what is wrong
 SOURCES = ("synthetic", "folder")

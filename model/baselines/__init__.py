@@ -33,7 +33,7 @@ CASE takes P^A, Z and Q^A from it and hands the refined attention back; nothing 
 from importlib import import_module
 from types import ModuleType
 
-from model.settings import OPTIONS
+from model.options import OPTIONS
 
 
 def load(name: str) -> ModuleType:

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import foreground_labels, highest, restated, select, video_loss
-from model.settings import AcmnetOptions
+from model.mil import foreground_labels, highest, restated, select
+from model.options import AcmnetOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, apart, dropout, encode, joined
 
 
@@ -67,7 +67,7 @@ class Baseline(nn.Module):
         branches = [cas * A[..., i : i + 1] for i in range(3)]
         targets = F.pad(y, (0, 1)), F.pad(y, (0, 1), value=1.0), F.pad(torch.zeros_like(y), (0, 1), value=1.0)
         instance, context, background = (
-            video_loss(highest(branch, n), target, 1.0, 0.0) for branch, n, target in zip(branches, k, targets)
+            classify(highest(branch, n), target, o.log_guard) for branch, n, target in zip(branches, k, targets)
         )
         guide = (1 - branches[0].softmax(-1)[..., -1] - A[..., 0].detach()).abs().sum(-1).mean()
         size = restated(o.for_channels, self.width)
@@ -79,6 +79,13 @@ class Baseline(nn.Module):
         parts |= {"guide": guide, "features": features, "sparsity": sparsity}
         Q_A = foreground_labels(select(branches[0].detach()[None, ..., :-1], k[0]), y, T)
         return Losses(loss, parts, Q_A)
+
+
+def classify(pooled: Tensor, target: Tensor, guard: float) -> Tensor:
+    """Cross-entropy with labels divided by their sum, mean over videos; ``guard`` is added inside the logarithm."""
+    Y = target / target.sum(-1, keepdim=True).clamp_min(1)
+    log_P = (pooled.softmax(-1) + guard).log() if guard else pooled.log_softmax(-1)
+    return -(Y * log_P).sum(-1).mean()
 
 
 def _length(e: Tensor, attention: Tensor, k: int) -> Tensor:
@@ -96,13 +103,21 @@ def separation(lengths: list[Tensor], margin: float) -> Tensor:
 
 def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: AcmnetOptions) -> Inference:
     """Released rule: class probabilities of the instance branch, thresholded themselves and by the (refined) A_ins."""
+    return attended(scores, refined, options.r_instance, options.cas_weight, options.cas_bonus)
+
+
+def attended(
+    scores: Mapping[str, np.ndarray], refined: np.ndarray, r: int, cas_weight: float, cas_bonus: float
+) -> Inference:
+    """Two groups of an attended T-CAS; under the contrast stands cas_weight of it, the rest is the attention."""
     attention = torch.as_tensor(refined).double().unsqueeze(-1)  # (V, T, 1)
     cas = torch.cat([torch.as_tensor(scores["cas"])[:, 0], torch.as_tensor(scores["background"])[..., None]], -1)
     instance = cas.double() * attention  # (V, T, C + 1)
-    video = highest(instance, instance.shape[1] // options.r_instance).softmax(-1)[:, :-1].numpy()
-    sequence = instance.softmax(-1)[..., :-1].numpy()
+    video = highest(instance, max(1, instance.shape[1] // r)).softmax(-1)[:, :-1].numpy()
+    sequence, A = instance.softmax(-1)[..., :-1].numpy(), attention.numpy()
+    own, rest = cas_weight * sequence, np.broadcast_to((1 - cas_weight) * A, sequence.shape)
     groups = {
-        "cas": Group(sequence, sequence, video, zero_below=True, shortest=2),
-        "attention": Group(attention.numpy(), sequence, video, shortest=2),
+        "cas": Group(sequence, own, cas_bonus * video, beside=rest, zero_below=True, shortest=2),
+        "attention": Group(A, rest, video, beside=own, zero_below=True, shortest=2),
     }
     return Inference(video, groups)

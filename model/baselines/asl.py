@@ -13,7 +13,7 @@ released CASE's mean of five terms is ``omega_test`` = 1/5.
 from torch import nn
 
 from model.baselines.proposed import inference, selection_losses
-from model.settings import AslOptions
+from model.options import AslOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, encode, joined
 
 __all__ = ["Baseline", "inference"]

@@ -24,7 +24,7 @@ from torch.nn import functional as F
 
 from model.inference import Group, Inference
 from model.mil import foreground_labels, generalised_bce, highest, min_max, restated, select
-from model.settings import BasnetOptions
+from model.options import BasnetOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, encode, joined
 
 
@@ -94,4 +94,4 @@ def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: Ba
     shift = options.cat_gain * (refined - scores["attention"].mean(1, dtype=np.float64))  # (V, T)
     sequence = np.clip(min_max(cas).double().numpy() + shift[..., None], None, 1)
     group = Group(sequence, sequence, np.ones_like(video), zero_below=True)
-    return Inference(video, {"cas": group}, options.skip_only_class_zero)
+    return Inference(video, {"cas": group}, skip_only_class_zero=options.skip_only_class_zero)

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from model.inference import Group, Inference
 from model.mil import foreground_labels, highest, min_max, select
-from model.settings import ColaOptions
+from model.options import ColaOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, encode, joined
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from model.inference import Group, Inference
 from model.mil import calibrate, foreground_labels, generalised_bce, pool, select, video_loss
-from model.settings import ProposedOptions
+from model.options import ProposedOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, encode, fuse
 
 

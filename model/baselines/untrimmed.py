@@ -21,7 +21,7 @@ from torch import nn
 
 from model.inference import Group, Inference
 from model.mil import foreground_labels, min_max, select
-from model.settings import UntrimmedOptions
+from model.options import UntrimmedOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, encode, fuse
 
 

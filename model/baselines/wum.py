@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from model.inference import Group, Inference
 from model.mil import highest, min_max, restated
-from model.settings import WumOptions
+from model.options import WumOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, encode, joined
 
 

@@ -6,12 +6,12 @@ take the place of those that the step would draw, in the order in which it draws
 
 import importlib
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from unittest.mock import patch
 
@@ -87,15 +87,24 @@ class System:
     seen: Callable[[Seen], dict[str, Tensor]]  # all that is recorded of a step, beside gradients and weights
     watched: tuple[str, ...] = ()  # functions that the step calls, as the baseline's file or model.mil names them
     masks: tuple[str, ...] = ()  # recorded masks, in the order in which the step draws them
+    copies: tuple[str, ...] = STREAMS  # what "{}" stands for in masks, which are stacked
+    axis: int = 0  # along this axis
     given: tuple[str, ...] = ()  # recorded draws that are no masks
+    draws: str = ""  # function of the baseline's file that draws them, in their order; "": ``state`` reads them
     inputs: tuple[str, ...] = ()  # recorded arrays beside features, labels and hyper that ``batch`` reads
     batch: Callable[[Arrays, torch.dtype, int], Batch] = batch
-    state: Callable[[State, Arrays, int], None] = lambda state, z, step: None  # before each step
+    prepared: tuple[str, ...] = ()  # recorded arrays that ``state`` gives at some step
+    state: Callable[[State, Arrays, int], dict[str, Tensor]] = lambda state, z, step: {}  # before each step
     width: str = "H"  # hyper-parameter that is the embedding's width
     streams: int = 2
     later: float = 1e-9  # tolerance from step 3 on
     sequences: Mapping[str, tuple[str, int]] = field(default_factory=dict)  # indices -> what selected them, its axis
     trajectory: Mapping[str, str] = field(default_factory=dict)  # names there -> names in a step, if not loss_NAME
+
+    def drawn(self) -> set[str]:
+        """Names of all recorded draws."""
+        names = (*self.masks, *self.given)
+        return {name.format(copy) for name in names for copy in self.copies}
 
 
 def count(z: Arrays) -> int:
@@ -163,37 +172,49 @@ def watched(system: System, state: State) -> Iterator[Calls]:
         yield calls
 
 
-def place(system: System, name: str) -> tuple[ModuleType, str]:
-    """Module and name of a watched function: "mil.pool" lies in model.mil, "pool" in the baseline's file."""
+def place(system: System, name: str) -> tuple[Any, str]:
+    """Owner and name of a watched function: "mil.pool" lies in model.mil, "pool" in the baseline's file."""
     module, _, attribute = name.rpartition(".")
+    if module == "Baseline":
+        return importlib.import_module(f"model.baselines.{system.baseline}").Baseline, attribute
     return importlib.import_module(f"model.{module or f'baselines.{system.baseline}'}"), attribute
 
 
 @contextmanager
 def masked(system: System, z: Arrays, step: int) -> Iterator[None]:
     """Recorded masks in the place of drawn ones; each is used, once. Without recorded masks there is no dropout."""
-    names = [name for name in system.masks if f"step{step}/mask/{name}" in z]
-    left = [torch.as_tensor(z[f"step{step}/mask/{name}"]) for name in names]
+    groups = [[name.format(copy) for copy in system.copies] if "{}" in name else [name] for name in system.masks]
+    names = [group for group in groups if f"step{step}/mask/{group[0]}" in z]
+    left = [torch.as_tensor(np.stack([z[f"step{step}/mask/{n}"] for n in group], system.axis)) for group in names]
 
     def dropout(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
         return x * left.pop(0).reshape(x.shape).to(x.dtype) / (1 - p) if names and p else x
 
-    with patch.object(importlib.import_module(f"model.baselines.{system.baseline}"), "dropout", dropout, create=True):
+    keys = [f"step{step}/mask/{name}" for name in system.given]
+    recorded = [torch.as_tensor(z[key]) for key in keys if key in z]
+    with ExitStack() as stack:
+        if system.draws and recorded:
+            module = importlib.import_module(f"model.baselines.{system.baseline}")
+            stack.enter_context(patch.object(module, system.draws, lambda *_: recorded.pop(0)))
+        for name, module in list(sys.modules.items()):
+            if name.startswith("model.baselines.") and hasattr(module, "dropout"):
+                stack.enter_context(patch.object(module, "dropout", dropout))
         yield
     assert not left, f"{len(left)} of the masks {names} are not used"
+    assert not (system.draws and recorded), f"{len(recorded)} of {system.given} are not used"
 
 
 def stepped(system: System, state: State, z: Arrays, dtype: torch.dtype, step: int) -> dict[str, np.ndarray]:
     """One optimiser step of the product: all that is recorded of it."""
     b = system.batch(z, dtype, step)
-    system.state(state, z, step)
+    early = {name: value.numpy().copy() for name, value in system.state(state, z, step).items()}
     with watched(system, state) as calls, masked(system, z, step):
         done = update(state, b)
     snippets = calls["forward"][0][1]
     out = system.seen(Seen(state.case.baseline.options, b, snippets, done, calls, state)) | {"loss_total": done.loss}
     for name, p in weights(system, state).items():
         out |= {f"grad/{name}": p.grad, f"weights_after/{name}": p}
-    return {name: value.detach().numpy().copy() for name, value in out.items()}
+    return early | {name: value.detach().numpy().copy() for name, value in out.items()}
 
 
 def follow(system: System, path: Path, last: int | None = None) -> list[dict[str, Pair]]:
@@ -201,20 +222,21 @@ def follow(system: System, path: Path, last: int | None = None) -> list[dict[str
     z = arrays(path)
     h, steps = hyper(z), count(z)
     places = {"features", "labels", "hyper", *(f"step{i}" for i in range(1, steps + 1)), "init", "trajectory"}
-    left = {key for key in z if key.split("/")[0] not in places and key not in system.inputs}
+    left = {key for key in z if key.split("/")[0] not in places and key not in (*system.inputs, *system.prepared)}
     assert not left, f"{sorted(left)} is not understood"
     dtype, out = precision(h), []
     state = opened(released(system, h), z, h, partial(weights, system), STREAMS[: system.streams])
     for step in range(1, (last or steps) + 1):
         close = tolerance(dtype, step, system.later)
         found, head = stepped(system, state, z, dtype, step), f"step{step}/"
-        drawn = {f"{head}mask/{name}" for name in (*system.masks, *system.given)}
+        drawn = {f"{head}mask/{name}" for name in system.drawn()}
         recorded = {key: value for key, value in z.items() if key.startswith(head) and key not in drawn}
         theirs = {key: (key.removeprefix(head), value) for key, value in recorded.items()}
         for key in (key for key in z if key.startswith("trajectory/")):
             assert len(z[key]) == steps, key
             name = key.removeprefix("trajectory/")
             theirs[key] = (system.trajectory.get(name, f"loss_{name}"), z[key][step - 1])
+        theirs |= {key: (key, z[key]) for key in system.prepared if key in found}
         exact = dtype == torch.float64
         out.append({key: Pair(*twins(system, found, *at, exact), close, close) for key, at in theirs.items()})
     return out
@@ -228,4 +250,5 @@ def twins(system: System, found: Arrays, name: str, theirs: np.ndarray, exact: b
         sequence, axis = system.sequences[name]
         pair = [i if exact else np.take_along_axis(found[sequence], i, axis) for i in (ours, theirs)]
         return np.sort(pair[0], axis), np.sort(pair[1], axis)
-    return (ours.squeeze(-1) if ours.ndim > theirs.ndim else ours), theirs  # a kernel of 1 is recorded without its axis
+    bare = ours.ndim > theirs.ndim and ours.size == theirs.size  # kernels of 1 and single streams have no axis there
+    return (ours.reshape(theirs.shape) if bare else ours), theirs

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from model import mil
-from model.settings import AslOptions, BasnetOptions, WumOptions
+from model.options import AslOptions, BasnetOptions, WumOptions
 
 from support.followed import Hyper, Seen, System, ratio
 from support.recordings import STREAMS

@@ -1,9 +1,9 @@
-"""CoLA, ACM-Net and W-TALC in the recordings of ../shared/recordings."""
+"""CoLA and ACM-Net in the recordings of ../shared/recordings."""
 
 import torch
 from torch import Tensor
 
-from model.settings import AcmnetOptions, ColaOptions
+from model.options import AcmnetOptions, ColaOptions
 
 from support.followed import Hyper, Seen, System
 

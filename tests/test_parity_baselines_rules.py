@@ -1,0 +1,104 @@
+"""Inference rules of released baselines against their recorded proposals and detections (../shared/recordings).
+
+Everything to 1e-8: class scores, classes, upsampled sequences, proposals before suppression, detections. Every setting
+that a file states is taken from it; one that is not understood fails, as does an array or list that is not compared.
+"""
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.compute.localize import searched, upsample
+
+from support.baseline_settings import of_baseline
+from support.recordings import Pair, check, off
+from support.reference import INFERRED, arrays, changed, files, kind, numbers, parametrize, records
+from support.rules import RULES, Read, lists, rule
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    found = files(metafunc.config, *(f"inference/{method}" for method in INFERRED))
+    halves = [p for p in found if p.suffix == ".npz" and not is_dynamic(p)]
+    videos = [(p, name) for p in halves for name in names(p)]
+    parametrize(metafunc, "video", videos, [f"{p.stem}-{name}" for p, name in videos])
+    parametrize(metafunc, "half", halves, [p.stem for p in halves])
+
+
+def is_dynamic(path: Path) -> bool:
+    """Whether times are mapped by ASM-Loc's dynamic sampling, which the product does not have."""
+    return bool(records(path.with_suffix(".json"))["settings"].get("dynamic", False))
+
+
+def names(path: Path) -> list[str]:
+    """Videos of a file."""
+    return sorted({key.split("/")[0] for key in arrays(path) if "/" in key})
+
+
+@cache
+def compared(path: Path, name: str) -> dict[str, Pair]:
+    """Every recorded array and list of a video, but those that are read, with our value."""
+    method, values, z = kind(path).removeprefix("inference/"), records(path.with_suffix(".json")), arrays(path)
+    video = {key.removeprefix(f"{name}/"): value for key, value in z.items() if key.startswith(f"{name}/")}
+    shared = {key: value for key, value in z.items() if "/" not in key}
+    settings = values["settings"]
+    how = RULES[method]
+    truth = {entry["label"] for entries in values.get("ground_truth", {}).values() for entry in entries}
+    annotated = np.array([label in truth for label in values["class_names"]])
+    read = Read(video, shared, settings, name, annotated)
+    own, seen = how.infer(read)
+    r = rule(method, of_baseline(how.baseline(settings)).localization, settings)
+    _, labels = searched(own, r)
+    seen |= {"pred_classes": labels, "video_scores": seen.get("video_scores", own.video[0])}
+    for group, key in how.fine.items():
+        coarse = own.groups[group].threshold_on[0].T
+        picked = coarse[labels if len(coarse) > 1 else np.zeros_like(labels)]
+        seen[key] = upsample(picked, r.upsampling).T
+    left = set(video) - set(how.read) - {"num_snippets"} - set(seen)
+    assert not left, f"{sorted(left)} is not understood"
+    out = {key: Pair(np.asarray(seen[key]), video[key], 1e-8) for key in sorted(set(video) & set(seen))}
+    return out | lists(values, read, own, r)
+
+
+def test_video(video: tuple[Path, str]) -> None:
+    check(compared(*video))
+
+
+def test_nothing_else_is_recorded(half: Path) -> None:
+    values, videos = records(half.with_suffix(".json")), names(half)
+    loose = {key for key in arrays(half) if "/" not in key}
+    assert loose <= set(RULES[kind(half).removeprefix("inference/")].shared)
+    for key in set(values) - {"settings", "class_names", "evaluation"}:
+        assert set(values[key]) <= set(videos), key
+
+
+def test_each_changed_number_fails(video: tuple[Path, str]) -> None:
+    """Each key in turn, one number of it (drawn at random) 1e-3 off or, of a list, one row less or more."""
+    rng = np.random.default_rng(0)
+    for key, pair in compared(*video).items():
+        values = pair.theirs
+        wrong = [off(values, rng.integers(values.size)), values[1:]] if values.size and values.ndim else []
+        more = [np.concatenate([values, np.ones((1, *values.shape[1:]))])] if values.ndim else [values + 1]
+        for theirs in [*wrong, *more]:
+            with pytest.raises(AssertionError, match=re.escape(key)):
+                check({key: pair._replace(theirs=theirs)})
+
+
+def test_a_changed_file_fails(video: tuple[Path, str], tmp_path: Path) -> None:
+    """A copy of both files: of each list one score, of each array one number is 1e-3 off."""
+    path, name = video
+    z, values = arrays(path), records(path.with_suffix(".json"))
+    for key, pair in compared(path, name).items():
+        if not pair.theirs.size:
+            continue
+        copy = tmp_path / path.name
+        of_list = key in values
+        wrong = changed(values, (key, name, *numbers(values[key][name])[0])) if of_list else values
+        np.savez(copy, **(z if of_list else z | {f"{name}/{key}": off(z[f"{name}/{key}"], 0)}))
+        copy.with_suffix(".json").write_text(json.dumps(wrong))
+        compared.cache_clear()
+        with pytest.raises(AssertionError, match=re.escape(key)):
+            check({key: compared(copy, name)[key]})
