@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from harness import study
+from harness import run, study
 from harness.claims import sequential
 from harness.claims import verdicts as claims
 from harness.claims.contrasts import Asserted, share_error
 from harness.claims.evidence import Evidence
 from harness.claims.statistics import ALPHA, LOOKS
+from harness.execute import session
 from harness.store import records
 
 from support import stores
@@ -172,3 +173,14 @@ def test_looks_find_an_effect_early(family):
     found = [claims.look(Evidence((x,)), test) for x in draws]
     assert np.mean([outcome.status == "supported" for outcome in found]) > 0.95
     assert np.mean([len(outcome.evidence.differences[0]) <= 12 for outcome in found]) > 0.8
+
+
+def test_a_budget_begins_no_look_that_would_end_later(tmp_path, capsys):
+    """Three more seeds of two rows are six trainings of 2 s each, as those in the store took."""
+    plant(tmp_path, lambda seed: 50.0, seeds=5)
+    further = sequential.plan_look(records.read(load(tmp_path), tmp_path))
+    command = ["x", "--output", str(tmp_path), "--jobs", "1", "--accept-stale", "--budget"]
+    for budget, fits in (("20s", True), ("16s", False)):
+        planned = run.make_session(run.parser().parse_args([*command, budget]))
+        assert session.fits_budget([further], planned, spent=5) is fits
+    assert "6 trainings" in capsys.readouterr().err

@@ -125,6 +125,7 @@ def separation(
     if "clusters" in scores:
         kinds |= {"clusters": refined(scores, 1), "fused": refined(scores, 0.5)}
     out = {"acc": metrics.accuracy(attention, foreground, threshold), "acc/majority": metrics.majority(foreground)}
+    out["auc"] = metrics.auc(attention, foreground)
     for name, values in kinds.items():
         out[f"acc/{name}"] = metrics.accuracy(values, foreground, threshold)
         out[f"auc/{name}"] = metrics.auc(values, foreground)

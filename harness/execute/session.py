@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ class Session:
     accept_stale: bool = False
     again: frozenset[str] = frozenset()  # statuses of trainings that are repeated
     may_grow: bool = True  # sequential studies get seeds until their claims are decided
+    budget: float = inf  # seconds; no look at more seeds begins that would end later
 
     def plan(self, studies: Sequence["Study"]) -> Plan:
         return make_plan(studies, self.root, self.accept_stale, self.again)
@@ -53,6 +55,7 @@ def run_studies(studies: list["Study"], session: Session) -> list["Study"]:
     from harness.store import records
 
     again = session.again
+    start = time.monotonic()
     while True:
         plan = make_plan(studies, session.root, session.accept_stale, again)
         tell_notices(studies, plan, session.accept_stale)
@@ -61,8 +64,30 @@ def run_studies(studies: list["Study"], session: Session) -> list["Study"]:
         grown = [plan_look(records.read(study, session.root)) for study in studies] if session.may_grow else []
         if not any(grown):
             return studies
-        studies = [new or old for new, old in zip(grown, studies)]
+        further = [new or old for new, old in zip(grown, studies)]
+        if not fits_budget(further, session, time.monotonic() - start):
+            return studies
+        studies = further
         again = frozenset()  # once is enough
+
+
+def fits_budget(studies: Sequence["Study"], session: Session, spent: float) -> bool:
+    """Whether the next look at ``studies`` ends within the budget; says what is left where it does not."""
+    from harness.execute.board import duration
+    from harness.execute.slots import find_slots
+
+    if session.budget == inf:
+        return True
+    plan = session.plan(studies)
+    more, _ = estimate_seconds(plan, len(find_slots(session.jobs, session.runs_per_gpu)))
+    if spent + more <= session.budget:
+        return True
+    print(
+        f"budget: {duration(spent)} of {duration(session.budget)} spent; the next look takes {plan.trainings} "
+        f"trainings, about {duration(more)}; the same command without --budget goes on from here",
+        file=sys.stderr,
+    )
+    return False
 
 
 def hand_over(plan: Plan, studies: Sequence["Study"], session: Session) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.claims import verdicts as claims
+from harness.claims.flatness import describe_drift
 from harness.store.records import FINISHED, Records
 
 if TYPE_CHECKING:
@@ -15,7 +16,8 @@ def list_notes(records: Records) -> list[str]:
     study = records.study
     if study.missing:
         return [f"Not measured: {study.missing}.", *quote_study(study)]
-    return [*describe_measurement(study), *describe_gaps(records.states), *quote_study(study)]
+    drift = [] if claims.mechanics(study) else describe_drift(records)
+    return [*describe_measurement(study), *drift, *describe_gaps(records.states), *quote_study(study)]
 
 
 def describe_measurement(study: "Study") -> list[str]:

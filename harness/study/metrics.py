@@ -44,6 +44,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("video_map", "video_mAP", "%", temporal=False),
     Metric("acc", "ACC", "%", temporal=True),  # of the attention that testing uses
     *(Metric(f"acc/{of}", "ACC", "%", temporal=True) for of in ("attention", "clusters", "fused", "majority")),
+    Metric("auc", "AUC", "%", temporal=True),
     *(Metric(f"auc/{of}", "AUC", "%", temporal=True) for of in ("attention", "clusters", "fused")),
     *(Metric(f"entropy/{of}", "entropy", "nats", temporal=False) for of in ("P_C", "mean_P_C", "Q_C", "Q_R")),
     Metric("seconds", "seconds", "s", temporal=False, held_in="training"),
