@@ -193,16 +193,19 @@ def fit(job: Job, progress: Callable[[Progress], None]) -> None:
     seconds = {"total": time.perf_counter() - began, "evaluation": testing}
     arrays = {"curves": curves.arrays(), "scores": scores}
     record = training_record(job, state, reason, seconds)
-    files = {"checkpoint.pt": checkpoint_writer(state)}
+    files = {"checkpoint.pt": checkpoint_writer(state, dataset)}
     results.write_training(job.root, job.training_key, record, arrays, files, settings)
     for key, scoring in {} if reason else job.scorings.items():
         score.store(job, key, scoring, evaluations[key], dataset)
 
 
-def checkpoint_writer(state: State) -> Callable[[Path], None]:
-    """Writes weights and all that is carried; read them with ``torch.load(path, weights_only=True)``."""
+def checkpoint_writer(state: State, dataset: data.Dataset) -> Callable[[Path], None]:
+    """Writes weights, all that is carried and what new videos must be like; ``weights_only=True`` reads it."""
     carried = {"Q_R": state.carried.Q_R, "memory": dict(state.carried.memory)}
-    content = {"weights": state.case.state_dict(), **carried}
+    seconds = set(dataset.train.snippet_seconds.tolist())
+    about = {name: list(getattr(dataset, name)) for name in ("classes", "streams", "widths")}
+    about["snippet_seconds"] = list(seconds) if len(seconds) == 1 else []  # where all training videos agree
+    content = {"weights": state.case.state_dict(), **carried, "data": about}
     return lambda path: torch.save(content, path)
 
 
