@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from harness import data
+from harness import data, run, study
 from harness.data.layouts import recognise
 from harness.settings import Source
 
@@ -123,3 +123,30 @@ def test_ambiguous_segments_are_a_class_unless_ignored(tmp_path):
     ignored = load(root, knobs={"ambiguous": "ignore"})
     assert ignored.classes == ("jump", "run")
     assert [len(found) for found in ignored.test.segments] == [1, 1]
+
+
+def test_a_data_set_that_is_not_here_answers_with_its_guide(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert run.main(["table2", "--data", "thumos14"]) == 2
+    told = capsys.readouterr().err
+    assert "data set 'thumos14' is not here" in told
+    assert "### THUMOS14 in three commands" in told
+    assert "python -m harness.data check data/thumos14" in told
+    assert "### ActivityNet" not in told
+    assert run.main(["table2", "--data", "activitynet-1.2"]) == 2
+    assert "activity_net.v1-3.min.json" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_brings_its_own_streams(tmp_path):
+    root = data_folders.split_folders(tmp_path / "toy", ("pose", "motion"), (3, 5))
+    loaded = study.load("table2", data=str(root), quick=True, root=tmp_path / "runs")
+    assert {row.settings.source.streams for row in loaded.rows} == {("motion", "pose")}
+    (root / "data.yaml").write_text("source.streams: [pose]\n")
+    loaded = study.load("table2", data=str(root), quick=True, root=tmp_path / "runs")
+    assert {row.settings.source.streams for row in loaded.rows} == {("pose",)}
+    found = data.load(loaded.rows[0].settings.source, tmp_path / "runs")
+    assert data.describe_streams(found.fingerprint, tmp_path / "runs") == "pose 3"
+    both = load(root, streams=("pose", "motion"))
+    told = data.describe_streams(both.fingerprint, tmp_path / "mlruns")
+    assert told == "pose 3, motion 5 (padded with zeros to 5)"

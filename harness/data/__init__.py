@@ -11,12 +11,13 @@ from types import ModuleType
 from typing import Any
 
 from harness.data import folder, synthetic, validation
-from harness.data.cache import PendingDataset, load_cached
+from harness.data.cache import PendingDataset, load_cached, read_whole
 from harness.data.dataset import Dataset, Split
+from harness.data.survey import find_streams
 from harness.errors import DataError, report_unknown
 from harness.settings import Source
 
-__all__ = ["DataError", "Dataset", "Split", "fingerprint", "info", "load"]
+__all__ = ["DataError", "Dataset", "Split", "describe_streams", "find_streams", "fingerprint", "info", "load"]
 
 SOURCES: dict[str, ModuleType] = {"synthetic": synthetic, "folder": folder}  # each: digest, info, pend
 
@@ -64,3 +65,13 @@ def info(source: Source, root: Path) -> dict[str, Any]:
         held = round(source.validation_share * found["videos"]["train"])
         found["videos"] = {"train": found["videos"]["train"] - held, "test": held}
     return found
+
+
+def describe_streams(print_: str, root: Path) -> str:
+    """Streams and widths of the cached data set with this fingerprint, and what became of unequal ones."""
+    found = read_whole(root / "data" / print_)
+    if found is None or not found.widths:
+        return ""
+    listed = ", ".join(f"{name} {width}" for name, width in zip(found.streams, found.widths))
+    widest = max(found.widths)
+    return listed + (f" (padded with zeros to {widest})" if min(found.widths) < widest else "")

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import sources
+from harness import data, sources
 from harness.sources import git
 from harness.store.records import Records
 from harness.track.stamps import identify_row, identify_run
@@ -22,7 +22,7 @@ CHANGES = 400  # lines of uncommitted changes that a page shows
 
 def list_facts(records: Records) -> dict[str, str]:
     """What a reader needs to believe the numbers, or to make them again."""
-    study, trainings = records.study, records.trainings
+    study, trainings, root = records.study, records.trainings, records.root
     done = [training for training in trainings.values() if training.get("status") == "ok"]
     seconds = sum(training.get("seconds", {}).get("total", 0) for training in done)
     ends = sorted(training["finished"] for training in done)
@@ -34,6 +34,8 @@ def list_facts(records: Records) -> dict[str, str]:
         "trained with": "torch " + (join_sorted({str(training.get("torch")) for training in done}) or "(no results)"),
         "rendered with": f"Python {platform.python_version()}, {libraries}",
         "machine": describe_machine(),
+        "streams": join_sorted({data.describe_streams(row.fingerprint, root) for row in study.rows} - {""})
+        or "unknown",
         "data fingerprint": join_sorted({row.fingerprint for row in study.rows} - {""}) or "absent",
         "trainings": f"{len(done)} of {len(trainings)} finished; {len(study.runs)} results share them",
         "wall time": f"{seconds:.0f} s of training, {seconds / max(1, len(done)):.1f} s each",

@@ -9,7 +9,7 @@ from harness.errors import ConfigError, hint, shorten_path
 from harness.settings import Settings, Source
 from harness.sources import HOME
 from harness.study.building import build
-from harness.study.document import Mark, Node, read_document
+from harness.study.document import Mark, Node, read_document, wrap
 from harness.study.layers import Layer, flatten, fold
 from model.options import OPTIONS
 
@@ -108,8 +108,16 @@ def read_data_layers(name: str, mark: Mark, quick: bool, errors: list[str], root
         errors.append(f"{mark}: '{name}' is neither a folder nor a data set; {hint(name, known)}")
         return Below(name, ())
     if asked and below.missing:
-        errors.append(f"{mark}: {below.missing}")
+        errors.append(f"{mark}: {below.missing}{quote_guide(name)}")
     return shrink(below, errors) if quick else below
+
+
+def quote_guide(name: str) -> str:
+    """What README.md says about getting data set ``name``; empty where it says nothing."""
+    guide = HOME / "README.md"
+    sections = guide.read_text(encoding="utf-8").split("\n### ")[1:] if guide.is_file() else []
+    own = [text for text in sections if text.lower().startswith(name.lower().partition("-")[0])]
+    return "\n\n### " + own[0].partition("\n## ")[0].rstrip() if own else ""
 
 
 def read_named(name: str, path: Path, errors: list[str]) -> Below:
@@ -128,20 +136,21 @@ def read_named(name: str, path: Path, errors: list[str]) -> Below:
 
 
 def read_folder(folder: Path, errors: list[str], root: Path) -> Below:
-    """A folder takes its data.yaml, or the values of the data set whose features are as wide."""
-    here = Mark("--data", 1, 1)
-    source: Layer = {"source.name": Node("folder", here, here), "source.path": Node(str(folder), here, here)}
-    label = folder.resolve().name
-    if (own := folder / "data.yaml").is_file():
-        return Below(label, ({**read_preset_file(own, errors)[1], **source},))
+    """A folder takes its data.yaml, or the values of the data set whose features are as wide; and its own streams."""
     from harness import data
 
+    here = Mark("--data", 1, 1)
+    source: Layer = {"source.name": Node("folder", here, here), "source.path": Node(str(folder), here, here)}
+    streams = data.find_streams(folder) or Source().streams
+    label = folder.resolve().name
+    if (own := folder / "data.yaml").is_file():
+        return Below(label, ({"source.streams": wrap(streams, here)} | read_preset_file(own, errors)[1] | source,))
     try:
-        like = data.info(Source(name="folder", path=str(folder)), root)["like"]
+        like = data.info(Source(name="folder", path=str(folder), streams=streams), root)["like"]
     except data.DataError as error:
         errors.extend(error.errors)
         like = DATA
-    return Below(label, (read_scale(like, errors), source))
+    return Below(label, (read_scale(like, errors), {"source.streams": wrap(streams, here)} | source))
 
 
 def read_scale(name: str, errors: list[str]) -> Layer:
