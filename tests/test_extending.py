@@ -88,22 +88,23 @@ def run_here(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Slot], poli
         on_event(Event(job, "failed" if reason else "ok", None, reason, 1.0))
 ''',
 }
+OPTIONS = """
+@dataclass(frozen=True)
+class ToyOptions(ProposedOptions):
+    pooled: Count = 1  # toy
+
+
+OPTIONS: """
 LINES = {  # file -> (before, what the guide puts there)
-    "model/settings.py": [
-        (
-            "\nOPTIONS: ",
-            "\n@dataclass(frozen=True)\nclass ToyOptions(ProposedOptions):\n    pooled: Count = 1  # toy\n\n\nOPTIONS: ",
-        ),
+    "model/options.py": [
+        ("\nOPTIONS: ", OPTIONS),
         ('    "proposed": ProposedOptions,\n', '    "proposed": ProposedOptions,\n    "toy": ToyOptions,\n'),
     ],
     "harness/study/metrics.py": [
         ('    Metric("acc", ', '    Metric("detections", "detections", "", temporal=False),\n    Metric("acc", '),
     ],
     "harness/compute/score.py": [
-        (
-            "    return out, detections\n",
-            '    out["detections"] = float(len(detections.score))\n    return out, detections\n',
-        ),
+        ("    return out, detections\n", '    return out | {"detections": float(len(detections.score))}, detections\n'),
     ],
     "harness/study/figures.py": [('    "forest": (', '    "toy": ("toy", "A toy"),\n    "forest": (')],
     "harness/data/layouts.py": [
@@ -112,10 +113,10 @@ LINES = {  # file -> (before, what the guide puts there)
     ],
     "harness/execute/executors.py": [
         (
-            "from harness.execute.pool import run_local\n",
-            "from harness.execute.pool import run_local\nfrom harness.execute.toy import run_here\n",
+            "from harness.execute.pool import",
+            "from harness.execute.toy import run_here\nfrom harness.execute.pool import",
         ),
-        ('    "local": Executor(run_local),\n', '    "local": Executor(run_local),\n    "toy": Executor(run_here),\n'),
+        ('    "local": Executor(', '    "toy": Executor(run_here),\n    "local": Executor('),
     ],
 }
 STUDY = """
