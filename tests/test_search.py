@@ -55,10 +55,6 @@ def winner(found, study):
     return choose_winner(found, proposals.read_trials(found, study))
 
 
-class CutError(Exception):
-    pass
-
-
 @pytest.mark.parametrize(
     ("spec", "expected"),
     [
@@ -95,17 +91,17 @@ def test_resumed_equals_uninterrupted(made, tmp_path, sampler):
     def dying(candidates, seeds):
         calls.append(seeds)
         if len(calls) == 2:
-            raise CutError
+            raise InterruptedError
         return evaluate(candidates, seeds)
 
     def deaf(trial):
         told.append(trial)
         if len(told) == 8:
-            raise CutError
+            raise InterruptedError
 
-    with pytest.raises(CutError):
+    with pytest.raises(InterruptedError):
         proposals.search(found, dying, path, lambda trial: None)
-    with pytest.raises(CutError):
+    with pytest.raises(InterruptedError):
         proposals.search(found, evaluate, path, deaf)
     path.write_bytes(path.read_bytes() + b'{"op_code": 4, "wor')
     _, resumed = run(found, path)
@@ -257,18 +253,26 @@ def command(module, *arguments):
     return subprocess.run(call, cwd=HOME, env=env, capture_output=True, text=True, check=False)
 
 
-def test_run_refers_to_search(tmp_path):
-    done = command("harness.run", "search_case", "--output", tmp_path / "out")
+@pytest.mark.parametrize(
+    ("module", "study", "text"),
+    [
+        ("harness.run", "search_case", "python -m harness.search search_case"),
+        ("harness.search", "table2", "nothing to tune"),
+    ],
+)
+def test_searches_and_other_studies_are_told_apart(module, study, text, tmp_path):
+    done = command(module, study, "--output", tmp_path / "out")
     assert done.returncode == 2
-    assert "python -m harness.search search_case" in done.stderr
+    assert text in done.stderr
     assert not (tmp_path / "out").exists()
 
 
-def test_search_refuses_a_plain_study(tmp_path):
-    done = command("harness.search", "table2", "--output", tmp_path / "out")
-    assert done.returncode == 2
-    assert "nothing to tune" in done.stderr
-    assert not (tmp_path / "out").exists()
+def test_dry_run_says_how_much_is_trained_and_writes_nothing(tmp_path):
+    done = command("harness.search", "search_sigma", "--dry-run", "--output", tmp_path / "out")
+    assert done.returncode == 0
+    assert "24 trials by tpe, map/avg over 3 seeds: at most 72 trainings, then 13 for the comparison" in done.stdout
+    assert "case.sigma: loguniform 0.02, 20" in done.stdout
+    assert not (tmp_path / "out/searches").exists()
 
 
 @pytest.mark.slow

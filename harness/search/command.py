@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--base", metavar="NAME", help="preset that the search starts from, as for harness.run")
     p.add_argument("--data", metavar="NAME|DIR", help="data set, as for harness.run")
     p.add_argument("--quick", action="store_true", help="tiny scale, 2 seeds, few trials: checks mechanics")
+    p.add_argument("--dry-run", action="store_true", help="say what would be searched, and how much it trains")
     p.add_argument("--output", type=Path, default=Path("mlruns"), metavar="DIR", help="results (default: mlruns)")
     p.add_argument("--no-mlflow", action="store_true", help="do not mirror to MLflow")
     return p
@@ -59,6 +60,9 @@ def run(arguments: argparse.Namespace) -> int:
     if task is None:
         print(*errors, sep="\n", file=sys.stderr)
         return 2
+    if arguments.dry_run:
+        print(*describe_task(task), sep="\n")
+        return 0
     journal = locate_journal(task.study, arguments.output)
     journal.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -88,6 +92,17 @@ def load_task(arguments: argparse.Namespace) -> "tuple[Task | None, list[str]]":
     except ConfigError as error:  # of the data, too
         return None, list(error.errors)
     return task, []
+
+
+def describe_task(task: "Task") -> list[str]:
+    """What a search would do: the space, and the trainings at most."""
+    trials, seeds, fresh = task.rules.trials, len(task.seeds), len(task.fresh)
+    trained = (
+        f"{seeds} trainings whose scores are read anew" if task.rescores else f"at most {trials * seeds} trainings"
+    )
+    lines = [f"{path}: {kind} {', '.join(map(str, values))}" for path, (kind, *values) in task.space.items()]
+    head = f"{task.study.name}: {trials} trials by {task.rules.sampler}, {', '.join(task.metrics)} over {seeds} seeds"
+    return [*lines, f"{head}: {trained}, then {2 * fresh + seeds} for the comparison on the test split"]
 
 
 def search(task: "Task", arguments: argparse.Namespace, journal: Path) -> int:
