@@ -25,7 +25,7 @@ VARIANTS = {  # command -> what is run in its place
     "python -m harness.run studies/table2.yaml --executor ray --address 10.0.0.5:6379": "python -m harness.run "
     "studies/table2.yaml --executor print --address 10.0.0.5:6379",
     "examples/slurm.sh studies/table2.yaml --output /shared/mlruns": "bash -n examples/slurm.sh",
-    "python -m harness.data synthetic --out mydata --scale tiny": "python -m harness.data synthetic --out new --scale tiny",
+    "python -m harness.data synthetic --out mydata --scale tiny": "python -m harness.data synthetic --out new",
     "python -m pytest -q -n 2 -m 'not slow'": "python -m pytest -q -m 'not slow' --collect-only tests/test_readme.py",
     "python -m harness.run studies/table2.yaml --base mlruns/reports/search_case/best.yaml": "{} --dry-run",
 }

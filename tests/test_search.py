@@ -272,7 +272,7 @@ def test_dry_run_says_how_much_is_trained_and_writes_nothing(tmp_path):
     assert done.returncode == 0
     assert "24 trials by tpe, map/avg over 3 seeds: at most 72 trainings, then 13 for the comparison" in done.stdout
     assert "case.sigma: loguniform 0.02, 20" in done.stdout
-    assert not (tmp_path / "out/searches").exists()
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli import guard, positive, terminal
+from harness.cli import check_output, guard, positive, slots, terminal
 from harness.execute.executors import EXECUTORS
 from harness.sources import commit
 
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser("python -m harness.search", description="Tune settings on held-out training videos.")
     p.add_argument("study", help="a study file with {tune: [...]} in its 'set', or the name of one in studies/")
     p.add_argument("--trials", type=positive, metavar="N", help="trials in all (default: the study's)")
-    p.add_argument("--jobs", type=positive, metavar="N", help="runs at once (default: one per core, or per GPU)")
+    p.add_argument("--jobs", type=slots, metavar="N", help="runs at once (default: one per core, or per GPU)")
     p.add_argument("--runs-per-gpu", type=positive, default=1, metavar="N", help="runs that share a GPU (default 1)")
     p.add_argument("--executor", choices=WAITING, default="local", help="what runs the trainings")
     p.add_argument("--address", metavar="HOST:PORT", help="of a running Ray cluster, as for harness.run")
@@ -80,14 +80,14 @@ def load_task(arguments: argparse.Namespace) -> "tuple[Task | None, list[str]]":
     from harness.search.task import hold_out, read_task
 
     root: Path = arguments.output
-    if root.exists() and not root.is_dir():
-        return None, [f"--output: '{root}' is a file, not a folder"]
+    if unusable := check_output(root):
+        return None, unusable
     if lacking := EXECUTORS[arguments.executor].lacks:
         return None, [f"--executor: {lacking} is not installed; the extra '[{lacking}]' brings it"]
     try:
         options = {name: getattr(arguments, name) for name in ("base", "data", "quick")}
         task = read_task(study.load(arguments.study, **options, root=root), arguments.trials)
-        for settings in (task.default, hold_out(task.default)):
+        for settings in () if arguments.dry_run else (task.default, hold_out(task.default)):
             data.load(settings.source, root)
     except ConfigError as error:  # of the data, too
         return None, list(error.errors)
@@ -120,8 +120,8 @@ def search(task: "Task", arguments: argparse.Namespace, journal: Path) -> int:
 
     if arguments.address:
         os.environ["RAY_ADDRESS"] = arguments.address
-    slots = find_slots(arguments.jobs, arguments.runs_per_gpu)
-    trainer = TrainingEvaluator(task, arguments.output, slots, say, EXECUTORS[arguments.executor].run)
+    places = find_slots(arguments.jobs, arguments.runs_per_gpu)
+    trainer = TrainingEvaluator(task, arguments.output, places, say, EXECUTORS[arguments.executor].run)
     evaluate: Evaluate = ScoringEvaluator(trainer) if task.rescores else trainer
     try:
         study = proposals.search(task, evaluate, journal, lambda trial: say(describe(task, trial)))

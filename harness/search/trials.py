@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from harness import data
 from harness.errors import ConfigError
-from harness.execute.events import DIED, Event, OnEvent, Slot
+from harness.execute.events import DIED, Event, RunJobs, Slot
 from harness.execute.pool import run_local
 from harness.execute.slots import environment
 from harness.search.task import Task, hold_out
@@ -30,7 +30,6 @@ ATTEMPTS = 3  # at a training or scoring whose worker dies, before its trial fai
 
 Candidate = tuple[int, Values]
 Say = Callable[[str], None]
-Execute = Callable[[Sequence[Job], OnEvent, Sequence[Slot]], None]
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class TrainingEvaluator:
     root: Path
     slots: Sequence[Slot]
     say: Say = print
-    run_jobs: Execute = run_local
+    run_jobs: RunJobs = run_local
 
     def __call__(self, candidates: Sequence[Candidate], seeds: Sequence[int]) -> list[list[Measurement]]:
         default = hold_out(self.task.default)
