@@ -25,7 +25,15 @@ VARIANTS = {  # command -> what is run in its place
     "python -m harness.run studies/table2.yaml --executor ray --address 10.0.0.5:6379": "python -m harness.run "
     "studies/table2.yaml --executor print --address 10.0.0.5:6379",
     "examples/slurm.sh studies/table2.yaml --output /shared/mlruns": "bash -n examples/slurm.sh",
-    "python -m harness.data synthetic --out mydata --scale tiny": "python -m harness.data synthetic --out new",
+    "python -m harness.data check data/thumos14": "python -m harness.data check mydata",
+    "python -m harness.run table2 --data thumos14 --dry-run": "python -m harness.run table2 --data mydata --dry-run",
+    "python -m harness.run table2 --data thumos14": "python -m harness.run table2 --data mydata --dry-run",
+    "python -m harness.predict table2:8 --data thumos14 --features DIR --out predictions.json "
+    "--timelines pictures": "python -m harness.predict --help",  # test_predict.py runs it
+    "python -m harness.data check NAME|DIR": "python -m harness.data check mydata --json",
+    "python -m harness.run table2 --data mydata": "{} --dry-run",
+    "python -m harness.run table7 --data activitynet-1.3": "python -m harness.run table7 --data mydata --dry-run",
+    "python -m harness.data convert DIR OUT --allow-pickle": "python -m harness.data convert mydata out --allow-pickle",
     "python -m pytest -q -n 2 -m 'not slow'": "python -m pytest -q -m 'not slow' --collect-only tests/test_readme.py",
     "python -m harness.run studies/table2.yaml --base mlruns/reports/search_case/best.yaml": "{} --dry-run",
 }
@@ -73,8 +81,9 @@ def test_make_target_is_there(line, folder):
 
 @pytest.mark.parametrize("line", sorted(line for line in INLINE if line.startswith("python")))
 def test_command_in_a_sentence_runs(line, folder):
-    done = call(line.replace("STUDY", "table2"), folder)
-    assert done.returncode == 0, done.stderr
+    command = VARIANTS.get(line, line).format(line)
+    done = call(command, folder)
+    assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
 def test_installation_names_what_there_is():
@@ -115,4 +124,4 @@ def test_places_and_links_exist():
 
 
 def test_variants_belong_to_commands():
-    assert VARIANTS.keys() <= set(COMMANDS)
+    assert VARIANTS.keys() <= {*COMMANDS, *INLINE}
