@@ -47,6 +47,11 @@ def restated(stated: int, actual: int) -> float:
     return stated / actual if stated else 1.0
 
 
+def reschedule(stated: int, for_steps: int, steps: int) -> int:
+    """A number of steps stated for trainings of ``for_steps``, carried over to one of ``steps``; 0: as it is stated."""
+    return stated * steps // for_steps if for_steps and steps else stated
+
+
 def video_loss(pooled: Tensor, labels: Tensor, label_norm: float, label_floor: float) -> Tensor:
     """Eq. 1: L_V, the mean over streams and videos of -sum_c Y_c log Softmax(pooled)_c.
 

@@ -156,6 +156,7 @@ class DeluOptions(Co2netOptions):
     r_att: Divisor = 9  # T // r_att most attended snippets give a video's evidence
     amplitude: Share = 0.7  # of the curriculum over uncertainty
     max_iterations: Count = 5000  # steps after which certain snippets count as much as uncertain ones did at first
+    for_steps: Natural = 5000  # steps for which that is stated, carried over to the training's; 0: as it is
     rank: Literal["exact", "argsort"] = "argsort"  # released: the index of the t-th least uncertain for t's rank
 
 
@@ -176,7 +177,8 @@ class RskpOptions:
     memory_head: Amount = 0.5  # weight of the memory's classifications
     s_att: Divisor = 8  # L // s_att most and least attended snippets
     dropout: BelowOne = 0.6  # of the embedding
-    warm_up: Natural = 0  # steps before the memory is filled and used (released: half of them)
+    warm_up: Natural = 101  # steps (released: epochs) before the memory is filled and used
+    for_steps: Natural = 200  # steps for which that is stated, carried over to the training's; 0: as it is
     original: Share = field(default=0.6, metadata=SCORING)  # share of the original head in testing
 
 
@@ -223,6 +225,7 @@ class D2netOptions:
     dropout: BelowOne = 0.7  # of the embedding
     momentum: Share = 0.9  # of the running background
     denoise_after: Natural = 1000  # steps after which every second one has the denoising losses
+    for_steps: Natural = 20000  # steps for which that is stated, carried over to the training's; 0: as it is
 
 
 @dataclass(frozen=True)

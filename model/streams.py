@@ -50,6 +50,7 @@ class Batch:
     lengths: Tensor | None = (
         None  # (B,) int64: positions from here on are padding, where videos differ; None: all count
     )
+    steps: int = 0  # steps of the whole training, where a schedule is carried over to them; 0: as it is stated
     pairs: int = 0  # videos 2i and 2i + 1 share a class for i below this
     videos: Tensor | None = None  # (B,) int64: which training videos these are
     memory: Mapping[str, Tensor] = field(default_factory=dict)

@@ -5,7 +5,7 @@ import resource
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,9 +75,25 @@ def steps(state: State, train: data.Split, training: Training, streams: Streams)
         batches = orders(len(train.ids), training.batch, streams.order)
     for number, videos in zip(range(1, training.steps + 1), batches):
         indices = stratified(train.lengths[videos], training.snippets, streams.sampling)
-        warm = float(number <= training.warm_up)
-        batch = make_batch(features, train, videos, indices, warm=warm, generator=streams.dropout, pairs=training.pairs)
+        refresh(state, features, train, training, number)
+        more = {"warm": float(number <= training.warm_up), "pairs": training.pairs, "steps": training.steps}
+        batch = make_batch(features, train, videos, indices, generator=streams.dropout, **more)
         yield number, update(state, batch)
+
+
+@torch.no_grad()
+def refresh(
+    state: State, features: tuple[torch.Tensor, ...], train: data.Split, training: Training, number: int
+) -> None:
+    """Before a step that asks for it, give the baseline all training videos, sampled uniformly, without dropout."""
+    baseline = state.case.baseline
+    if not (hasattr(baseline, "refreshes") and baseline.refreshes(number, training.steps)):
+        return
+    for first in range(0, len(train.ids), EVALUATION_VIDEOS):
+        videos = np.arange(first, min(first + EVALUATION_VIDEOS, len(train.ids)))
+        indices = uniform(train.lengths[videos], training.snippets)
+        batch = make_batch(features, train, videos, indices, memory=state.carried.memory)
+        state.carried = replace(state.carried, memory=baseline.refresh(batch))
 
 
 def on_device(split: data.Split, device: torch.device) -> tuple[torch.Tensor, ...]:

@@ -22,6 +22,8 @@ What a method may need beyond a batch of videos of one length:
   the class gives it before step 1, ``batch.memory`` is what the step is given (testing, too), ``Losses.memory`` what is
   carried on: all of it, without gradient, never written to in place. Checkpoints hold it. State per training video
   (pseudo segments of an outer loop) is a tensor (V, ...) read at ``batch.videos``.
+* *A pass over all training videos* before some steps: ``refreshes(number, steps) -> bool`` says when, and
+  ``refresh(batch) -> memory`` is given them batch after batch, without dropout.
 * *Pairs.* With ``training.pairs`` n, videos 2i and 2i + 1 of a batch share a class for i < n = ``batch.pairs``; the
   other videos are drawn from all that are left.
 * *Lengths.* With ``batch.lengths`` (B,), positions from there on are padding and repeat any row: the baseline leaves

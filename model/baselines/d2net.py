@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import foreground_labels, inside, select, top_mean, valid_lengths
+from model.mil import foreground_labels, inside, reschedule, select, top_mean, valid_lengths
 from model.options import D2netOptions
 from model.streams import Batch, Losses, Shape, Snippets, dropout, on_grid, seeded
 
@@ -83,7 +83,8 @@ class Baseline(nn.Module):
             "video": P.new_zeros(()),
             "snippet": P.new_zeros(()),
         }
-        if bool((number > o.denoise_after) & (number % 2 == 0)):  # a count, not data
+        late = reschedule(o.denoise_after, o.for_steps, batch.steps)
+        if bool((number > late) & (number % 2 == 0)):  # a count, not data
             parts["video"] = video_denoising(P, y[kept])
             parts["snippet"] = snippet_denoising(tcam, unlikeness(z, background), y, valid, kept)
         loss = parts["discriminative"] + o.snippet * parts["snippet"] + o.video * parts["video"]

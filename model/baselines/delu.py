@@ -18,6 +18,7 @@ from torch import Tensor
 
 from model.baselines import co2net
 from model.baselines.co2net import disagreement, full_cas, inference, suppressed
+from model.mil import reschedule
 from model.options import DeluOptions
 from model.streams import Batch, Losses, Snippets
 
@@ -47,7 +48,8 @@ class Baseline(co2net.Baseline):
         pooled = supp[..., :-1].gather(1, chosen.expand(-1, -1, C)).mean(1)  # (B, C)
         done = batch.memory["iteration"]
         uncertainty = C / (evidence(supp) + 1).sum(-1)  # (B, T): as released, over C + 1
-        curve = curriculum(ranks(uncertainty, o.rank), done / o.max_iterations, o.amplitude)
+        end = reschedule(o.max_iterations, o.for_steps, batch.steps)
+        curve = curriculum(ranks(uncertainty, o.rank), done / end, o.amplitude)
         parts = {
             "evidence": evidential(pooled, batch.labels),
             "uncertainty_guide": (curve.detach() * disagreement(snippets)).mean(),

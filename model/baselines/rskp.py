@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import foreground_labels, inside, select, top_mean, valid_lengths
+from model.mil import foreground_labels, inside, reschedule, select, top_mean, valid_lengths
 from model.options import RskpOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, joined, seeded
 
@@ -84,9 +84,13 @@ class Baseline(nn.Module):
         new = self.mu.new_zeros
         return {"tokens": new(C, n, self.width), "scores": new(C, n), "done": new(())}
 
-    def refreshes(self, number: int) -> bool:
+    def warm_up(self, steps: int) -> int:
+        """Steps of the warm-up in a training of so many."""
+        return reschedule(self.options.warm_up, self.options.for_steps, steps)
+
+    def refreshes(self, number: int, steps: int) -> bool:
         """Whether ``refresh`` goes over all videos before this step: once, at the end of the warm-up."""
-        return number == self.options.warm_up + 1
+        return number == self.warm_up(steps) + 1
 
     def forward(self, batch: Batch) -> Snippets:
         o, hidden = self.options, ~inside(batch)
@@ -150,7 +154,7 @@ class Baseline(nn.Module):
         seen, memory = self.remember(batch, extra)
         third = self.recalled(snippets, batch, seen)
         done = batch.memory["done"]
-        after = done >= o.warm_up
+        after = done >= self.warm_up(batch.steps)
         on = after.to(extra["tokens"].dtype)  # 0 in the warm-up, then 1
         memory = {name: torch.where(after, value, batch.memory[name]) for name, value in memory.items()}
         plain, full = F.pad(batch.labels, (0, 1)), F.pad(batch.labels, (0, 1), value=1.0)

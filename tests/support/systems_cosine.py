@@ -86,7 +86,7 @@ def seen_rskp(s: Seen) -> dict[str, Tensor]:
 
 def remembered(state: State, z: Arrays, step: int) -> dict[str, Tensor]:
     """At the end of the warm-up the memory is filled by all videos."""
-    if not state.case.baseline.refreshes(step):
+    if not state.case.baseline.refreshes(step, 0):
         return {}
     for i in range(1, len(z["features"]) + 1):
         b = replace(varied(z, torch.float64, i), memory=state.carried.memory)
