@@ -108,14 +108,18 @@ def _range(low: float, high: float, step: float) -> list[float]:
 
 def read(path: Path) -> Any:
     """A JSON file. ValueError: file, line and column of what is broken, or why it cannot be read."""
+    from harness.data.reading import UnreadableError, read_json
+
+    repeated: list[str] = []
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as e:
-        raise ValueError(f"{path}:{e.lineno}:{e.colno}: broken JSON: {e.msg}") from None
-    except UnicodeDecodeError as e:
-        raise ValueError(f"{path}: not a text file in UTF-8 (byte {e.start})") from None
-    except OSError as e:
-        raise ValueError(f"{path}: {e.strerror}; allowed: a JSON file") from None
+        content = read_json(path, repeated)
+    except UnreadableError as error:
+        reason = str(error)
+        located = reason[0].isdigit()  # LINE:COLUMN: what is broken
+        raise ValueError(f"{path}:{reason}" if located else f"{path}: {reason}; allowed: a JSON file") from None
+    if repeated:
+        raise ValueError(f"{path}: '{repeated[0][:60]}' stands twice in one mapping; allowed: each video and key once")
+    return content
 
 
 def table(report: Mapping[str, Any], per_class: bool) -> str:

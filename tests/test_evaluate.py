@@ -225,8 +225,16 @@ def test_both_files_are_read_before_refusing(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "a.json").write_bytes(b"\xff\xfe")
     assert main(["--ground-truth", str(tmp_path / "a.json"), "--predictions", str(tmp_path / "none.json")]) == 2
     first, second = capsys.readouterr().err.splitlines()
-    assert "a.json: not a text file in UTF-8 (byte 0)" in first
-    assert "none.json: No such file or directory" in second
+    assert "a.json: cannot be read (not UTF-8, byte 0); allowed: a JSON file" in first
+    assert "none.json: missing; allowed: a JSON file" in second
+
+
+def test_a_video_that_stands_twice_is_refused(command) -> None:
+    """A reader of JSON keeps the last one silently; half of the detections would be lost."""
+    text = '{"results": {"video_a": [], "video_b": [], "video_a": []}}'
+    code, out, errors = command(text, whole=True)
+    assert (code, out) == (2, "")
+    assert "'video_a' stands twice in one mapping" in errors[0]
 
 
 BAD_THRESHOLDS = (

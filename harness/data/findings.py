@@ -22,23 +22,32 @@ class Finding:
 
 @dataclass
 class Findings:
-    """All findings of a reading, in the order in which they were made."""
+    """All findings of a reading, in the order in which they were made; safe to print, whatever the files hold."""
 
     found: list[Finding] = field(default_factory=list)
 
     def error(self, file: Path | str, text: str, entry: str = "") -> None:
         """Note what training refuses."""
-        self.found.append(Finding("error", str(file), entry, text))
+        self.add("error", file, entry, text)
 
     def defect(self, file: Path | str, text: str, entry: str = "") -> None:
         """Note what changes results."""
-        self.found.append(Finding("defect", str(file), entry, text))
+        self.add("defect", file, entry, text)
 
     def warn(self, file: Path | str, text: str, entry: str = "") -> None:
         """Note what is worth knowing."""
-        self.found.append(Finding("warning", str(file), entry, text))
+        self.add("warning", file, entry, text)
+
+    def add(self, level: Level, file: Path | str, entry: str, text: str) -> None:
+        """Note a finding of this degree."""
+        self.found.append(Finding(level, *map(escape_controls, (str(file), entry, text))))
 
     @property
     def errors(self) -> list[str]:
         """The errors as lines."""
         return [str(finding) for finding in self.found if finding.level == "error"]
+
+
+def escape_controls(text: str) -> str:
+    """``text`` with characters that a terminal would act on as Python writes them."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

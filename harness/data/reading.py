@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib import format as npy
 
 LARGEST_TEXT = 2**30  # bytes of a text file: THUMOS14's annotations have 0.4 MB, ActivityNet's 12 MB
-LONGEST_INTEGER = 300  # digits; float() takes no more
+LONGEST_INTEGER = 4000  # digits; Python itself refuses to convert more than 4,300
 MAGIC = {b"PK\x03\x04": "a zip archive (.npz?) renamed", b"\x80\x04": "a pickle", b"\x80\x05": "a pickle"}
 
 
@@ -69,7 +69,7 @@ def read_json(path: Path, repeated: list[str]) -> Any:
 
 
 def read_integer(digits: str) -> int | float:
-    """A whole number; one that no float can hold is infinite, which every check of a number refuses."""
+    """A whole number; one of thousands of digits is infinite, which every check of a number refuses."""
     return int(digits) if len(digits) <= LONGEST_INTEGER else math.inf
 
 
