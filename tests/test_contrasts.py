@@ -7,6 +7,7 @@ from harness import study
 from harness.claims import contrasts
 from harness.claims import verdicts as claims
 from harness.claims.statistics import ALPHA, LOOKS
+from harness.errors import ConfigError
 from harness.store import records
 from harness.study.presets import STUDIES
 
@@ -119,3 +120,26 @@ def headline(root, name, **options):
     loaded = study.load(name, root=root, **options)
     found = claims.judge(records.read(loaded, root))
     return next(v for v in found if v.claimed == 7.9)
+
+
+def test_a_study_like_another_asks_the_same_elsewhere(tmp_path):
+    """``like: table2`` with its own title and data: the rows, columns and contrasts of Table 2 on those data."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("like: table2\ntitle: mine\ndata: tiny\nseeds: 3\n")
+    mine, table2 = study.load(path, root=tmp_path), study.load("table2", root=tmp_path, data="tiny", seeds=3)
+    assert (mine.title, mine.data, mine.seeds, mine.until) == ("mine", "synthetic-tiny", 3, None)
+    assert (mine.rows, mine.columns, mine.claims) == (table2.rows, table2.columns, table2.claims)
+    for claim in mine.claims:
+        assert contrasts.name_contrast(mine, claim) == contrasts.name_contrast(table2, claim)
+    path.write_text("title: mine\nlike: tabel2\n")
+    with pytest.raises(ConfigError, match=r"mine.yaml:2:7: like: .*did you mean 'table2'"):
+        study.load(path, root=tmp_path)
+
+
+def test_studies_on_real_recordings_are_those_of_the_paper():
+    for path in sorted((STUDIES / "real").glob("*.yaml")):
+        text = path.read_text()
+        data, _, name = path.stem.rpartition("-")
+        assert f"\nlike: {name}\n" in text
+        assert f"\ndata: {data}\n" in text
+        assert (STUDIES / "data" / f"{data}.yaml").is_file()

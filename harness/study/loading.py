@@ -38,7 +38,7 @@ def load(
     ConfigError lists everything that is wrong, each line with file:line:column. Nothing is written.
     """
     file, errors = locate_study(Path(path)), list[str]()
-    node = read_document(file)
+    node = read_study(file)
     part = read_study_part(node, errors)
     line = read_command_line(sets, errors)
     asked = Asked(base or part.base, find_mark("base", base, node), file.parent, root)
@@ -119,10 +119,23 @@ def locate_study(path: Path) -> Path:
         if path.resolve().parent == STUDIES / "base":
             raise ConfigError([f"{path}: a preset, not a study; use it with --base {path.stem}"])
         return path
-    own = {file.stem: file for file in sorted(STUDIES.glob("*.yaml"))}
+    own = {file.stem: file for folder in (STUDIES, STUDIES / "real") for file in sorted(folder.glob("*.yaml"))}
     if str(path) in own:
         return own[str(path)]
     raise ConfigError([f"{path}: no such study file; {hint(path.stem, own)}"])
+
+
+def read_study(file: Path) -> Node:
+    """The document in ``file``; with ``like: NAME`` the rest of it is that study's, as if it stood here."""
+    node = read_document(file)
+    if not isinstance(node.value, dict) or "like" not in node.value:
+        return node
+    like = node.value["like"]
+    try:
+        other = read_document(locate_study(STUDIES / f"{like.value}.yaml"))
+    except ConfigError as error:
+        raise ConfigError([f"{like.mark}: like: {line}" for line in error.errors]) from error
+    return replace(node, value={**other.value, **node.value}) if isinstance(other.value, dict) else node
 
 
 def find_mark(key: str, value: str | None, node: Node) -> Mark:

@@ -74,6 +74,7 @@ Measured = Annotated[ColumnPart, BeforeValidator(wrap_metric, json_schema_input_
 class StudyPart(Part):
     """A study file."""
 
+    like: str | None = None  # a study of studies/ that fills in what is not said here
     title: str = ""
     base: str = "paper"
     data: str | None = None
