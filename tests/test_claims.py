@@ -86,6 +86,14 @@ def test_tiny_scale_is_not_judged(tmp_path, options):
     assert (verdict.status, verdict.words, verdict.reason) == ("not judged", "not judged", "tiny scale")
 
 
+def test_quick_is_not_judged_on_data_of_any_scale(tmp_path):
+    """A folder of features has no tiny scale of its own; the few steps of --quick show nothing there either."""
+    loaded = replace(stores.load(tmp_path, stores.claim(BEATS)), quick=True)
+    assert {row.settings.source.scale for row in loaded.rows} == {"default"}
+    (verdict,) = claims.judge(stores.records(loaded, {(1, "mAP"): BASE, (2, "mAP"): BASE + 2 + NOISE}))
+    assert verdict.status == "not judged"
+
+
 @pytest.mark.parametrize("n", [0, 1, 2])
 def test_fewer_than_three_pairs_decide_nothing(tmp_path, n):
     loaded_with = {"seeds": str(max(n, 1))}

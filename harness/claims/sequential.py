@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def plan_look(records: "Records") -> "Study | None":
-    """The study with the seeds of its next look; None where its claims are decided or all looks are taken."""
+    """The study with the seeds of its next look; None where nothing is undecided or all looks are taken."""
     study = records.study
-    if study.until is None or study.quick:
+    if study.until is None:
         return None
     from harness.claims import statistics as stats
     from harness.claims import verdicts

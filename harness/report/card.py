@@ -9,6 +9,7 @@ from harness import study
 from harness.claims import verdicts as claims
 from harness.claims import wording
 from harness.errors import ConfigError
+from harness.report.matrix import Matrix, make_matrix
 from harness.report.page import make_environment
 from harness.report.reading import read_grown_records
 from harness.report.writing import write_report
@@ -50,17 +51,17 @@ def write_card(options: Mapping[str, Any]) -> Path:
     path = place / f"{'-'.join(['index', *list_scope(options)])}.html"
     shown = {card.link for card in cards}
     others = [other for other in find_others(place) if other.link not in shown]
-    write_text(path, format_card(cards, describe_scope(cards), others))
+    write_text(path, format_card(cards, describe_scope(cards), others, make_matrix(place)))
     return path
 
 
-def format_card(cards: Sequence[Card], scope: str, others: Sequence[Other]) -> str:
+def format_card(cards: Sequence[Card], scope: str, others: Sequence[Other], matrix: Matrix) -> str:
     """The report card: all studies, their claims and how many hold; ``others``: reports of other data or presets."""
     total = {status: sum(card.counts[status] for card in cards) for status in claims.STATUSES}
     words = wording.words_of([verdict for card in cards for verdict in card.verdicts])
     bed = any(card.done and claims.synthetic(card.study) for card in cards)
     page = make_environment().get_template("index.html")
-    return page.render(cards=cards, total=total, words=words, scope=scope, others=others, synthetic=bed)
+    return page.render(cards=cards, total=total, words=words, scope=scope, others=others, synthetic=bed, matrix=matrix)
 
 
 def load_studies(options: Mapping[str, Any]) -> list["Study"]:
