@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from harness.claims import contrasts, evidence, wording
 from harness.claims import statistics as stats
 from harness.claims import verdicts as claims
-from harness.claims import wording
 from harness.store import records
 
 from support import stores
@@ -110,6 +110,15 @@ def test_a_failed_seed_leaves_the_claim_undecided(tmp_path):
     verdict = one(tmp_path, BEATS, [BASE, broken])
     assert (verdict.status, verdict.reason) == ("undecided", "row 2: 4/5 seeds have a result")
     assert verdict.delta == pytest.approx(2 + np.delete(NOISE, 3).mean()), "what there is is still shown"
+
+
+def test_a_look_at_n_seeds_is_a_look_at_the_first_n():
+    """Five of six seeds have a result, but not the first five: a seed that failed is not replaced by a later one."""
+    x = np.array([1.0, 1.1, np.nan, 1.05, 0.95, 1.02])
+    found = claims.look(evidence.Evidence((x,)), contrasts.Test(0.05, (5,), None, 1), "row 2: 5/6 seeds have a result")
+    assert (found.status, found.reason) == ("undecided", "row 2: 5/6 seeds have a result")
+    assert found.evidence.differences[0].tolist() == [1.0, 1.1, 1.05, 0.95, 1.02], "shown, not judged"
+    assert claims.look(evidence.Evidence((x[3:],)), contrasts.Test(0.05, (3,), None, 1)).status == "supported"
 
 
 def test_several_contrasts_share_the_error_rate(tmp_path):

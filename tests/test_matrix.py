@@ -1,4 +1,4 @@
-"""The matrix of verdicts: a line per claim, a column per data set and preset, in each cell the verdict of most seeds."""
+"""The matrix of verdicts: a line per claim, a column per data set and preset, the verdict of most seeds in a cell."""
 
 import json
 

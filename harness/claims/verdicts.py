@@ -103,7 +103,7 @@ def scope(study: "Study", rows: Sequence[int]) -> str:
 
 def judge(records: "Records") -> list[Verdict]:
     """A verdict on each claim of a study, on the seeds that it was run with and those that other studies added."""
-    if records.study.exact or mechanics(records.study):
+    if mechanics(records.study):
         return judge_seeds(records)
     return judge_seeds(widen(records))
 
