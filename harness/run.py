@@ -139,7 +139,7 @@ def publish(study: "Study", root: Path, console: "Console", mlflow: bool = True)
     print(f"report: {report.folder}", flush=True)
     if said:
         with tolerate_mlflow() as track:
-            track.mirror_report(study, root, report.folder)
+            track.mirror_report(read, report.folder)
             print(f"{said}; look at it: {name_pages(root)}")
     return tell_lacking(read)
 

@@ -6,6 +6,9 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import quote
+
+from harness.track.database import find_address, locate_artifacts
 
 LOCAL = "127.0.0.1"
 
@@ -41,8 +44,7 @@ def refusal(output: Path, port: int) -> str:
 
 def server(output: Path, port: int) -> list[str]:
     """Arguments of ``mlflow``: this store, files served from where they lie, one worker."""
-    store = f"sqlite:///{(output / 'mlflow.db').resolve()}"
-    root = (output / "artifacts").resolve().as_uri()
+    store, root = find_address(output), quote(locate_artifacts(output), safe=":/")
     paths = ["--backend-store-uri", store, "--default-artifact-root", root, "--no-serve-artifacts"]
     return ["server", *paths, "--host", LOCAL, "--port", str(port), "--workers", "1"]
 

@@ -42,8 +42,19 @@ def root(tmp_path, empty, monkeypatch):
 
 def mirror(root, study):
     _, said = track.mirror_runs(records.read(study, root), "abc123")
-    track.mirror_report(study, root, root / "reports" / "toy")
+    track.mirror_report(records.read(study, root), root / "reports" / "toy")
     return said
+
+
+def close_databases():
+    """Make MLflow forget the databases that this process has open, as a new process would."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+    from mlflow.tracking._tracking_service.utils import _tracking_store_registry
+
+    for engine in SqlAlchemyStore._engine_map.values():
+        engine.dispose()
+    SqlAlchemyStore._engine_map.clear()
+    _tracking_store_registry._get_store_with_resolved_uri.cache_clear()
 
 
 def runs(root, **tags):
@@ -58,17 +69,21 @@ def runs(root, **tags):
 def test_rows_seeds_and_report_are_there(root):
     mirror(root, workers.study())
     client, parents = runs(root, kind="row")
-    assert {run.info.run_name for run in parents} == {"1 label 1", "2 label 2"}
+    assert {run.info.run_name for run in parents} == {"r1 label 1", "r2 label 2"}
     assert {(run.data.metrics["mean/mAP_0.5"], run.data.metrics["n/mAP_0.5"]) for run in parents} == {(40.5, 2)}
     assert parents[0].data.metrics["std/mAP_0.5"] == pytest.approx(0.5**0.5)
     assert parents[0].data.metrics["paper/mAP_0.5"] == 38.3
     (child,) = runs(root, kind="seed", row=1, seed=1)[1]
     assert child.info.status == "FINISHED"
-    assert child.data.params["training.snippets"] == "750"
+    assert child.data.params == {"row": "1", "seed": "1"}, "settings that differ between rows, and no others"
     assert child.data.tags["mlflow.parentRunId"] in {run.info.run_id for run in parents}
-    expected = {"key": "s1", "data": "synthetic-tiny", "base": "paper", "commit": "abc123", "study": "toy"}
+    expected = {"base": "paper", "mlflow.source.git.commit": "abc123", "store": "store/t1/s1"}
     assert expected.items() <= child.data.tags.items()
-    assert {f.path for f in client.list_artifacts(child.info.run_id)} == {"settings.yaml", "predictions.json"}
+    assert child.info.run_name == "r1 s1 label 1"
+    assert child.info.end_time - child.info.start_time == 2000
+    assert {f.path for f in client.list_artifacts(child.info.run_id)} == {"settings.yaml"}
+    (given,) = parents[0].inputs.dataset_inputs
+    assert (given.dataset.name, given.dataset.digest) == ("synthetic", "f1")
     (report,) = runs(root, kind="report")[1]
     assert {f.path for f in client.list_artifacts(report.info.run_id)} == {"table.csv", "table.md"}
     made = {path.name for path in root.iterdir() if not path.name.startswith("mlflow.db-")}  # SQLite's own, while open
@@ -79,7 +94,7 @@ def test_curves_are_thinned_and_named_legally(root):
     mirror(root, workers.study())
     client, (child,) = runs(root, kind="seed", row=1, seed=0)
     loss = client.get_metric_history(child.info.run_id, "train/loss")
-    assert 40 <= len(loss) <= 60
+    assert 8 <= len(loss) <= 16
     assert all(point.value == pytest.approx(1 / point.step) for point in loss)
     assert max(point.step for point in loss) == 300
     history = client.get_metric_history(child.info.run_id, "test/mAP_avg")
@@ -87,6 +102,51 @@ def test_curves_are_thinned_and_named_legally(root):
     assert {"test/mAP_0.50", "test/mAP_0.1-0.5", "test/ACC", "train/loss_video", "best_on_test/mAP_avg"} <= set(
         child.data.metrics
     )
+
+
+def test_notes_tell_the_table_without_a_table(root):
+    """MLflow's pages draw no pipe tables; the experiment and the report's run say the same."""
+    mirror(root, workers.study())
+    client, (report,) = runs(root, kind="report")
+    note = report.data.tags["mlflow.note.content"]
+    assert "- **1 label 1**: mAP@0.5 40.50 ± 0.71 (paper 38.3)" in note.splitlines()
+    assert client.get_experiment(report.info.experiment_id).tags["mlflow.note.content"] == note
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "empty", "page"])
+def test_damaged_database_is_moved_aside_and_made_anew(root, damage, capsys):
+    study = workers.study()
+    mirror(root, study)
+    close_databases()
+    path = root / "mlflow.db"
+    content = path.read_bytes()
+    wrong = {"cut": content[: len(content) // 2], "text": b"no database" * 1000, "empty": b""}
+    path.write_bytes(wrong.get(damage, content[:4096] + b"x" * 8192 + content[12288:]))
+    stamps.locate_stamp(study, root).unlink()
+    assert mirror(root, study).startswith("MLflow: 4 new")
+    assert "moved to mlflow.db.damaged-" in capsys.readouterr().err
+    assert len(runs(root, kind="seed")[1]) == 4
+
+
+def test_deleted_database_is_filled_again(root):
+    """By the same call, for all that was mirrored to it before."""
+    study = workers.study()
+    mirror(root, study)
+    close_databases()
+    for path in root.glob("mlflow.db*"):
+        path.unlink()
+    assert mirror(root, study).startswith("MLflow: 4 new")
+
+
+@pytest.mark.parametrize("name", ["what?", "c#", "100%", "a b", "ü?x=1&y#%20"])
+def test_folder_of_any_name_holds_its_own_database(root, name):
+    folder = root / name
+    shutil.copytree(root / "store", folder / "store")
+    shutil.copytree(root / "reports", folder / "reports")
+    assert mirror(folder, workers.study()).startswith("MLflow: 4 new")
+    assert (folder / "mlflow.db").exists()
+    assert list((folder / "artifacts").rglob("settings.yaml"))
+    assert len(runs(folder, kind="seed")[1]) == 4
 
 
 def test_again_mirrors_nothing_and_does_not_import_mlflow(root, monkeypatch):
@@ -177,7 +237,7 @@ def test_names_are_legal(name, spelt):
 def test_thinning_keeps_the_last_point(n):
     kept = list(series.thin(n))
     assert kept[-1] == n - 1
-    assert min(n, 50) <= len(kept) <= 100
+    assert min(n, series.POINTS) <= len(kept) <= 2 * series.POINTS
 
 
 def test_ui_refuses_what_it_cannot_show(tmp_path, monkeypatch):

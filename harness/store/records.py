@@ -56,11 +56,9 @@ class Record:
         """Test scores of the training, video axis first (``model.case.Case.scores``)."""
         return results.read_scores(self.root, self.run.training_key)
 
-    def files(self) -> list[Path]:
-        """The detections of a scored run, else the log of the attempt."""
-        folder = results.scoring_folder(self.root, self.run.training_key, self.run.scoring_key)
-        wanted = folder / "predictions.json" if self.result else folder.parent / "log.txt"
-        return [wanted] if wanted.exists() else []
+    def log(self) -> Path:
+        """What the attempt printed."""
+        return results.training_folder(self.root, self.run.training_key) / "log.txt"
 
     def curve(self, name: str) -> tuple[np.ndarray, np.ndarray] | None:
         """(steps, values) of a scalar: of each training step, else of the evaluations; None where neither has it."""

@@ -3,14 +3,20 @@
 Only the driver opens it, under a file lock: a fresh store opened by several processes at once breaks for good.
 """
 
+import contextlib
 import logging
 import os
+import shutil
 import sqlite3
+import sys
+import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from harness.store.files import landing
 
@@ -19,7 +25,14 @@ PAGES = "http://127.0.0.1:5000"  # where ``python -m harness.ui`` listens
 
 def find_address(root: Path) -> str:
     """Where runs are tracked: ``MLFLOW_TRACKING_URI`` when set, else the database of ``root``."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(root / 'mlflow.db').resolve()}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or address_file((root / "mlflow.db").resolve())
+
+
+def address_file(path: Path) -> str:
+    """SQLAlchemy's address of an SQLite file; characters that have a meaning in addresses are escaped."""
+    if not set("?#%") & set(str(path)):
+        return f"sqlite:///{path}"
+    return f"sqlite+pysqlite:///file:{quote(str(path))}?uri=true"  # with the driver: else MLflow makes a folder "file:"
 
 
 def has_server() -> bool:
@@ -37,28 +50,69 @@ def silence() -> None:
     """No telemetry, no migration chatter; set before mlflow is imported."""
     os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # a server that is down costs seconds, not minutes
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # a server that is down costs seconds, not minutes
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")  # and so does one that accepts and stays silent
     logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-def lock_database(root: Path) -> FileLock:
-    """The lock under which runs are mirrored."""
+@contextlib.contextmanager
+def locked(root: Path) -> Iterator[None]:
+    """Hold the lock under which runs are mirrored; says so where it has to wait."""
     root.mkdir(parents=True, exist_ok=True)
-    return FileLock(root / "mlflow.lock")
+    lock = FileLock(root / "mlflow.lock")
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        print(f"waiting: another process mirrors to {root}", file=sys.stderr)
+        lock.acquire()
+    try:
+        if has_server():
+            print("waiting for the server at MLFLOW_TRACKING_URI, 10 s a request at most", file=sys.stderr)
+        yield
+    finally:
+        lock.release()
 
 
 def create_database(root: Path) -> None:
-    """Make ``root``/mlflow.db where it is missing: migrated in a temporary file, then renamed, so that it is whole."""
+    """Make ``root``/mlflow.db where it is missing: migrated in a temporary file, then renamed, so that it is whole.
+
+    What was mirrored to an earlier one is forgotten, so that it is mirrored again.
+    """
     path = root / "mlflow.db"
     if has_server() or path.exists():
         return
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
 
+    shutil.rmtree(root / "reports" / ".mirrored", ignore_errors=True)
     with landing(path) as temporary:
         store: Any = SqlAlchemyStore  # untyped
-        store(f"sqlite:///{temporary.resolve()}", locate_artifacts(root)).engine.dispose()
+        default = quote(locate_artifacts(root), safe=":/")  # MLflow takes one level of escapes away
+        store(address_file(temporary.resolve()), default).engine.dispose()
         with closing(sqlite3.connect(temporary)) as database:
             database.execute("PRAGMA journal_mode=WAL")  # readers (the UI) and this writer do not wait for each other
+
+
+def is_damaged(root: Path) -> bool:
+    """Whether the database is there and is no sound one."""
+    path = root / "mlflow.db"
+    if has_server() or not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            (found,) = database.execute("PRAGMA quick_check(1)").fetchone()
+            tables = database.execute("SELECT count(*) FROM sqlite_master WHERE name = 'experiments'").fetchone()
+    except sqlite3.DatabaseError as error:
+        return "locked" not in str(error)
+    return found != "ok" or tables != (1,)
+
+
+def move_aside(root: Path) -> Path:
+    """Give a database another name, with what SQLite keeps beside it; returns that name."""
+    aside = root / f"mlflow.db.damaged-{time.strftime('%Y%m%d-%H%M%S')}"
+    for ending in ("-wal", "-shm"):
+        (root / f"mlflow.db{ending}").unlink(missing_ok=True)
+    (root / "mlflow.db").replace(aside)
+    return aside
 
 
 def locate_artifacts(root: Path) -> str:

@@ -4,13 +4,16 @@ One experiment per study and data set; a run per row, with a child per seed; a r
 driver calls this, under a file lock. What is mirrored already is recognised by its ``identity`` and ``result`` tags.
 """
 
+import json
 import math
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import yaml
 
@@ -26,12 +29,13 @@ if TYPE_CHECKING:
 
 BATCH = 1000  # metrics MLflow takes at once
 PARAMS = 100  # params MLflow takes at once
+NOTE = "mlflow.note.content"  # the tag that MLflow shows as a description
 
 
 def mirror_runs(records: "Records", commit: str = "unknown") -> tuple[Mapping[str, str], str]:
     """Bring MLflow up to date with a study's runs; returns the address of each run by identity, and what was done.
 
-    Nothing new: mlflow is not even imported.
+    Nothing new: mlflow is not even imported. A damaged database is moved aside and made anew.
     """
     study, root = records.study, records.root
     stamp = stamps.read_stamp(study, root)
@@ -39,7 +43,10 @@ def mirror_runs(records: "Records", commit: str = "unknown") -> tuple[Mapping[st
     if (stamp.server, stamp.runs) == (server, runs) and is_there(root):
         return stamp.addresses, "MLflow is up to date"
     database.silence()
-    with database.lock_database(root):
+    with database.locked(root):
+        if database.is_damaged(root):
+            aside = database.move_aside(root)
+            print(f"{root / 'mlflow.db'}: damaged; moved to {aside.name} and made anew", file=sys.stderr)
         experiment = open_experiment(study, root, commit)
         new = mirror_rows(experiment, records)
         report = experiment.find_or_open(stamps.identify_report(study), f"report ({study.base})", {"kind": "report"})
@@ -48,8 +55,9 @@ def mirror_runs(records: "Records", commit: str = "unknown") -> tuple[Mapping[st
     return experiment.addresses(), f"MLflow: {new} new runs in experiment '{experiment.name}'"
 
 
-def mirror_report(study: "Study", root: Path, report: Path) -> None:
-    """Keep a report's files at its run; its Markdown table is the run's description. Runs are mirrored before."""
+def mirror_report(records: "Records", report: Path) -> None:
+    """Keep a report's files at its run, and say what was found in notes that MLflow shows. Runs are mirrored before."""
+    study, root = records.study, records.root
     stamp = stamps.read_stamp(study, root)
     digest = series.digest_files(report)
     identity = stamps.identify_report(study)
@@ -58,14 +66,14 @@ def mirror_report(study: "Study", root: Path, report: Path) -> None:
     database.silence()
     from mlflow import MlflowClient
 
-    with database.lock_database(root):
+    with database.locked(root):
         client = MlflowClient(database.find_address(root))
         run = stamp.addresses[identity].rsplit("/", 1)[-1]
         for path in series.list_files(report):
             client.log_artifact(run, str(path))
-        table = report / "table.md"
-        if table.exists():
-            client.set_tag(run, "mlflow.note.content", table.read_text()[:5000])
+        note = series.describe(records)
+        client.set_tag(run, NOTE, note)
+        client.set_experiment_tag(client.get_run(run).info.experiment_id, NOTE, note)
     stamps.write_stamp(study, root, replace(stamp, report=digest))
 
 
@@ -102,21 +110,16 @@ class Experiment:
         pages = f"{database.find_pages()}/#/experiments/{self.number}/runs"
         return {identity: f"{pages}/{run.info.run_id}" for identity, run in self.known.items()}
 
-    def log(self, run: str, points: Sequence[series.Point]) -> None:
-        """Log finite values in batches: one call per value would take milliseconds each."""
-        from mlflow.entities import Metric
+    def log(self, run: str, points: Sequence[series.Point], settings: Mapping[str, Any] | None = None) -> None:
+        """Log finite values and settings in as few transactions as MLflow allows: one value each takes milliseconds."""
+        from mlflow.entities import Metric, Param
 
         now = int(1000 * time.time())
-        values = [Metric(name, value, now, step) for name, value, step in points if math.isfinite(value)]
-        for i in range(0, len(values), BATCH):
-            self.client.log_batch(run, metrics=values[i : i + BATCH])
-
-    def log_params(self, run: str, values: Mapping[str, Any]) -> None:
-        from mlflow.entities import Param
-
-        params = [Param(name, str(value)) for name, value in values.items()]
-        for i in range(0, len(params), PARAMS):
-            self.client.log_batch(run, params=params[i : i + PARAMS])
+        metrics = [Metric(name, value, now, step) for name, value, step in points if math.isfinite(value)]
+        params = [Param(name, str(value)) for name, value in (settings or {}).items()]
+        while metrics or params:
+            self.client.log_batch(run, metrics=metrics[: BATCH - PARAMS], params=params[:PARAMS])
+            metrics, params = metrics[BATCH - PARAMS :], params[PARAMS:]
 
 
 def open_experiment(study: "Study", root: Path, commit: str) -> Experiment:
@@ -128,14 +131,15 @@ def open_experiment(study: "Study", root: Path, commit: str) -> Experiment:
     name = f"{study.name}/{study.data}"
     found = client.get_experiment_by_name(name)
     if found is None:
-        location = None if database.has_server() else f"{database.locate_artifacts(root)}/{name}"
-        tags = {"mlflow.note.content": study.title}
+        location = None if database.has_server() else f"{database.locate_artifacts(root)}/{quote(name)}"
+        tags = {NOTE: study.title}
         number = client.create_experiment(name, artifact_location=location, tags=tags)
     else:
         number = str(found.experiment_id)
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(number)
-    tags = {"study": study.name, "data": study.data, "base": study.base, "commit": commit}
+    source = {"mlflow.source.name": f"python -m harness.run {study.name}", "mlflow.source.type": "LOCAL"}
+    tags = {"base": study.base, "mlflow.source.git.commit": commit, **source}
     experiment = Experiment(name, number, client, tags)
     experiment.known.update(find_runs(client, number))
     return experiment
@@ -164,30 +168,45 @@ def mirror_rows(experiment: Experiment, records: "Records") -> int:
     """Mirror rows and their seeds; returns how many seeds are new."""
     new = 0
     summary = series.summarise(records)
+    varied = series.list_varied(records.study.rows)
+    by_row: dict[int, list[Record]] = {}
+    for record in records.records:
+        if record.training:
+            by_row.setdefault(record.run.row, []).append(record)
     for row in records.study.rows:
-        parent = mirror_row(experiment, row, summary.get(row.number, {}))
-        mine = [record for record in records.records if record.run.row == row.number and record.training]
-        new += sum(mirror_run(experiment, row, record, parent) for record in mine)
+        parent = mirror_row(experiment, row, summary.get(row.number, {}), varied)
+        new += sum(mirror_run(experiment, row, record, parent, varied) for record in by_row.get(row.number, ()))
     return new
 
 
-def mirror_row(experiment: Experiment, row: "Row", summary: Mapping[str, float]) -> str:
+def mirror_row(experiment: Experiment, row: "Row", summary: Mapping[str, float], varied: Collection[str]) -> str:
     """Run of a row, its statistics brought up to date."""
     identity = stamps.identify_row(row)
     found = experiment.known.get(identity)
     if found is None:
-        found = experiment.open(identity, f"{row.number} {row.label}", {"row": row.number, "kind": "row"})
-        experiment.log_params(found.info.run_id, keys.flat(row.settings))
+        found = experiment.open(identity, f"r{row.number} {row.label}", {"row": row.number, "kind": "row"})
+        run = found.info.run_id
         published = {column: float(value) for column, value in row.paper.items() if value is not None}
         paper = {f"paper/{series.spell(column)}": value for column, value in published.items()}
-        experiment.log(found.info.run_id, series.list_points(paper))
-        experiment.client.set_terminated(found.info.run_id)
+        flat = keys.flat(row.settings)
+        experiment.log(run, series.list_points(paper), {name: flat.get(name) for name in varied})
+        log_data(experiment.client, run, row)
+        experiment.client.set_terminated(run)
     changed = {name: value for name, value in summary.items() if found.data.metrics.get(name) != value}
     experiment.log(found.info.run_id, series.list_points(changed))
     return str(found.info.run_id)
 
 
-def mirror_run(experiment: Experiment, row: "Row", record: "Record", parent: str) -> bool:
+def log_data(client: "MlflowClient", run: str, row: "Row") -> None:
+    """Say which data a row is trained on, with their fingerprint."""
+    from mlflow.entities import Dataset, DatasetInput
+
+    source = row.settings.source
+    data = Dataset(source.name, row.fingerprint or "absent", "code", json.dumps({"scale": source.scale}))
+    client.log_inputs(run, datasets=[DatasetInput(data)])
+
+
+def mirror_run(experiment: Experiment, row: "Row", record: "Record", parent: str, varied: Collection[str]) -> bool:
     """Child run of one seed; False when this result is mirrored already, an older result of it is replaced."""
     run, training = record.run, record.training
     identity = stamps.identify_run(run)
@@ -199,17 +218,18 @@ def mirror_run(experiment: Experiment, row: "Row", record: "Record", parent: str
         experiment.client.delete_run(old.info.run_id)
     end = int(datetime.fromisoformat(training["finished"]).timestamp() * 1000)
     start = end - int(1000 * training.get("seconds", {}).get("total", 0))
-    addresses = {"key": run.scoring_key, "training_key": run.training_key, "digest": training["digest"]}
-    what = {"kind": "seed", "row": run.row, "seed": run.seed, "mlflow.parentRunId": parent}
-    outcome = {"status": training["status"], "reason": training.get("reason", ""), "result": version}
-    name = f"{row.number} {row.label}, seed {run.seed}"
-    opened = experiment.open(identity, name, addresses | what | outcome, start).info.run_id
+    tags = {"kind": "seed", "row": run.row, "seed": run.seed, "mlflow.parentRunId": parent, "result": version}
+    tags |= {"store": f"store/{run.training_key}/{run.scoring_key}"}  # where checkpoint, scores and detections lie
+    if training["status"] != "ok":
+        tags |= {"reason": training.get("reason", "")}
+    opened = experiment.open(identity, f"r{row.number} s{run.seed} {row.label}", tags, start).info.run_id
     flat = keys.flat(run.settings)
-    experiment.log_params(opened, flat | {"seed": run.seed})
-    experiment.log(opened, series.list_curves(record))
+    differing = {name: flat.get(name) for name in varied}
+    experiment.log(opened, series.list_curves(record), {"row": row.number, "seed": run.seed, **differing})
     text = yaml.safe_dump(series.layer(flat), sort_keys=False)  # a layer: it can be given to a study
     experiment.client.log_text(opened, text, "settings.yaml")
-    for path in record.files():
-        experiment.client.log_artifact(opened, str(path))
+    log = record.log()
+    if training["status"] != "ok" and log.exists():
+        experiment.client.log_artifact(opened, str(log))
     experiment.client.set_terminated(opened, "FINISHED" if training["status"] == "ok" else "FAILED", end)
     return True

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def mirror_search(found: "Findings", root: Path, report: Path, commit: str = "unknown") -> str:
     """Mirror a search and its trials; a metric's step in a trial's run is the seed. Returns what was done."""
     database.silence()
-    with database.lock_database(root):
+    with database.locked(root):
         experiment = open_experiment(found.task.study, root, commit)
         new = mirror_trials(experiment, found, report)
     return f"MLflow: {new} new trials in experiment '{experiment.name}'"
@@ -31,8 +31,7 @@ def mirror_trials(experiment: Experiment, found: "Findings", report: Path) -> in
     for trial in new:
         tags = {"kind": "trial", "state": trial["state"], "mlflow.parentRunId": parent}
         opened = experiment.open(f"{name} trial {trial['trial']}", f"trial {trial['trial']}", tags).info.run_id
-        experiment.log_params(opened, {path: trial[path] for path in task.space})
-        experiment.log(opened, list_measured(task, trial))
+        experiment.log(opened, list_measured(task, trial), {path: trial[path] for path in task.space})
         client.set_terminated(opened, "FAILED" if trial["state"] == "failed" else "FINISHED")
     for path in series.list_files(report):
         client.log_artifact(parent, str(path))

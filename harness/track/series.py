@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite, nan
 from pathlib import Path
 from statistics import fmean, stdev
@@ -14,8 +14,11 @@ from harness.study.metrics import find_metric
 
 if TYPE_CHECKING:
     from harness.store.records import Record, Records
+    from harness.study import Row
 
-POINTS = 50  # points kept of a per-step curve
+POINTS = 8  # points kept of a per-step curve
+CURVES = ("map/avg", "acc")  # metrics of which every evaluation is shown, of others the last
+NOTE_LENGTH = 5000  # characters
 
 Point = tuple[str, float, int]  # name, value, step
 
@@ -77,6 +80,34 @@ def summarise(records: "Records") -> dict[int, dict[str, float]]:
     return out
 
 
+def list_varied(rows: Sequence["Row"]) -> list[str]:
+    """Paths of the settings that differ between rows: the others stand in each run's settings.yaml."""
+    flat = [keys.flat(row.settings) for row in rows]
+    names = dict.fromkeys(name for values in flat for name in values)
+    return [name for name in names if len({values.get(name) for values in flat}) > 1]
+
+
+def describe(records: "Records") -> str:
+    """What a study found, as Markdown without tables (MLflow's pages draw none)."""
+    study, lines = records.study, []
+    for row in study.rows:
+        cells = [describe_cell(records, row, column.name) for column in study.columns]
+        lines.append(f"- **{row.number} {row.label}**: {', '.join(cells)}")
+    head = f"{study.title}. Measured on {study.data}, preset {study.base}; mean ± standard deviation over seeds."
+    advice = "Group by `row` and sort by a `mean/` column to see this table; the report's run holds pages and figures."
+    return "\n".join([head, "", *lines, "", advice])[:NOTE_LENGTH]
+
+
+def describe_cell(records: "Records", row: "Row", column: str) -> str:
+    """A cell in words: "mAP 41.20 ± 0.31 (paper 46.2)"."""
+    seeds = records.values.get((row.number, column), {})
+    values = [value for value in seeds.values() if isfinite(value)]
+    spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
+    measured = f"{fmean(values):.2f}{spread}" if values else "-"
+    paper = row.paper.get(column)
+    return f"{column} {measured}" + (f" (paper {paper:g})" if paper is not None else "")
+
+
 def list_points(values: Mapping[str, float]) -> list[Point]:
     """Points of numbers that have no step."""
     return [(name, value, 0) for name, value in values.items()]
@@ -97,12 +128,13 @@ def list_curves(record: "Record") -> list[Point]:
 
 def list_scored(result: Mapping[str, Any]) -> list[Point]:
     """Points of one stored scoring; the best of its evaluations is named for what it is."""
-    curve = dict(result["curve"])
-    steps = curve.pop("step")
+    curve = result["curve"]
+    steps = curve["step"]
     out: list[Point] = []
-    for name, values in curve.items():
-        out += [(f"test/{spell(name)}", value, step) for value, step in zip(values, steps)]
-    out += [(f"test/{spell(name)}", v, steps[-1]) for name, v in result["metrics"].items() if name not in curve]
+    for name, value in result["metrics"].items():
+        values = curve.get(name) if name in CURVES else None
+        points = zip(values, steps) if values else [(value, steps[-1])]
+        out += [(f"test/{spell(name)}", point, step) for point, step in points]
     best = result.get("best")
     if best:
         out.append(("best_on_test/mAP_avg", best["metrics"]["map/avg"], best["step"]))

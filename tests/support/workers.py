@@ -31,7 +31,9 @@ def study(seeds=(0, 1), rows=(1, 2)):
     ]
     columns = (SimpleNamespace(name="mAP@0.5", metric="map/avg", scoring={}, selection="last"),)
     paper = {"mAP@0.5": 38.3}
-    labels = [SimpleNamespace(number=r, label=f"label {r}", settings=settings, paper=paper) for r in rows]
+    labels = [
+        SimpleNamespace(number=r, label=f"label {r}", settings=settings, paper=paper, fingerprint="f1") for r in rows
+    ]
     names = {"name": "toy", "title": "A toy", "data": "synthetic-tiny", "base": "paper", "sets": ()}
     return SimpleNamespace(runs=runs, columns=columns, rows=labels, **names)
 
