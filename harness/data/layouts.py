@@ -26,16 +26,16 @@ PICKLED = ("labels_all.npy", "videoname.npy", "classlist.npy", "subset.npy")  # 
 def recognise(folder: Path) -> str:
     """Name of the layout of ``folder``; DataError says what is allowed."""
     if not folder.is_dir():
-        raise DataError([f"source.path: '{folder}' is not a folder; {expected()}"])
+        raise DataError([f"source.path: '{folder}' is not a folder; {describe_layouts()}"])
     found = next((name for name, module in LAYOUTS.items() if module.recognise(folder)), None)
     if found:
         return found
     if all((folder / name).exists() for name in PICKLED):
         why = "W-TALC's object arrays are pickles, which can run code; convert them once"
         raise DataError([f"{folder}: {why}: python -m harness.data convert {folder} OUT --allow-pickle"])
-    raise DataError([f"source.path: '{folder}' has no layout that is known; {expected()}"])
+    raise DataError([f"source.path: '{folder}' has no layout that is known; {describe_layouts()}"])
 
 
-def expected() -> str:
+def describe_layouts() -> str:
     """What a folder may hold, for a message."""
     return "expected a folder with " + "; or with ".join(module.HOLDS for module in LAYOUTS.values())

@@ -12,7 +12,7 @@ from harness.data.check import check_streams, replace_constants
 from harness.data.corrections import correct, correct_knobs
 from harness.data.features import Contents, Part, inspect_part, measure_part
 from harness.data.findings import Findings
-from harness.data.layouts import LAYOUTS, expected, recognise
+from harness.data.layouts import LAYOUTS, describe_layouts, recognise
 from harness.errors import DataError
 from harness.settings import Source
 
@@ -59,7 +59,7 @@ class Survey:
 def open_folder(source: Source) -> Folder:
     """The folder of a source; DataError where it has no layout or settings are wrong."""
     if not source.path:
-        raise DataError([f"source.path: empty; {expected()}"])
+        raise DataError([f"source.path: empty; {describe_layouts()}"])
     layout = recognise(Path(source.path))
     if errors := check_streams(source.streams):
         raise DataError(errors)
