@@ -37,8 +37,6 @@ CLAIMED = {  # kind of file -> the test file that compares every such file with 
     "eval_ground_truth": "test_parity_eval",
     "eval_predictions": "test_parity_eval",
     **{f"inference/{method}": "test_parity_baselines_rules" for method in INFERRED},
-    "time_map": "test_parity_baselines_rules",
-    "pseudo_segments": "test_parity_baselines_segments",
     "document": "nothing: text for people",
 }
 
