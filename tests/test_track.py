@@ -146,6 +146,8 @@ def test_folder_of_any_name_holds_its_own_database(root, name):
     assert mirror(folder, workers.study()).startswith("MLflow: 4 new")
     assert (folder / "mlflow.db").exists()
     assert list((folder / "artifacts").rglob("settings.yaml"))
+    beside = {path.name for path in root.iterdir() if not path.name.startswith("mlflow.")}
+    assert beside == {"store", "reports", name}
     assert len(runs(folder, kind="seed")[1]) == 4
 
 

@@ -32,7 +32,8 @@ def address_file(path: Path) -> str:
     """SQLAlchemy's address of an SQLite file; characters that have a meaning in addresses are escaped."""
     if not set("?#%") & set(str(path)):
         return f"sqlite:///{path}"
-    return f"sqlite+pysqlite:///file:{quote(str(path))}?uri=true"  # with the driver: else MLflow makes a folder "file:"
+    escaped = quote(quote(str(path)))  # SQLAlchemy takes one level of escapes away, SQLite the other
+    return f"sqlite+pysqlite:///file:{escaped}?uri=true"  # with the driver: else MLflow makes a folder "file:"
 
 
 def has_server() -> bool:
