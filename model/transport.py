@@ -58,14 +58,17 @@ def newton(log_S: Tensor, beta: Tensor) -> tuple[Tensor, Tensor]:
     regular = torch.diag_embed(N / K * empty + 1e-13 * N) + N / K**2
 
     def labels(v: Tensor) -> tuple[Tensor, Tensor]:
-        """f (M,) and Q at v; a row's largest label is at least 1 / K, so that logsumexp is read from it."""
+        """f (M,) and Q at v; written out, because torch's softmax is several times slower in float64."""
         A = log_S + v.unsqueeze(-2)
-        Q = A.softmax(-1)
-        return (A.amax(-1) - Q.amax(-1).log()).sum(-1) - (beta * v).sum(-1), Q
+        highest = A.amax(-1, keepdim=True)
+        Q = (A - highest).exp()
+        total = Q.sum(-1, keepdim=True)
+        return (highest + total.log()).sum((-2, -1)) - (beta * v).sum(-1), Q / total
 
     def round_from(v: Tensor) -> Tensor:
-        log_Q = (log_S + v.unsqueeze(-2)).log_softmax(-1)
-        return (v + log_beta - log_Q.logsumexp(-2)).masked_fill(empty, 0)
+        A = log_S + v.unsqueeze(-2)
+        columns = (A - A.logsumexp(-1, keepdim=True)).logsumexp(-2)
+        return (v + log_beta - columns).masked_fill(empty, 0)
 
     v = round_from(round_from(torch.zeros_like(beta)))
     f, Q = labels(v)

@@ -56,7 +56,7 @@ def test_a_batch_holds_each_snippet_once_and_shows_it_where_it_was_sampled(tmp_p
     split = data.load(Source(scale="tiny"), tmp_path).train
     videos = np.array([5, 0, 79])
     indices = stratified(split.lengths[videos], T, np.random.default_rng(0))
-    batch = make_batch(on_device(split, torch.device("cpu")), split, videos, indices)
+    batch = make_batch(on_device(split, torch.device("cpu")), split, videos, indices, "fp32")
     assert len(batch.x) == 2
     shown = {(video, index) for video, row in zip(videos, indices) for index in row}
     for m, x in enumerate(batch.x):

@@ -141,3 +141,16 @@ def test_a_memory_is_carried_from_step_to_step() -> None:
         carried = module.step(carried, once()).carried
     assert seen == [0, 1, 2]
     assert int(carried.memory["steps"]) == 3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_features_in_bfloat16_give_nearly_the_same_step(name: str) -> None:
+    """Products in bfloat16 (8 bits of mantissa); what follows, losses and gradients in the weights' precision."""
+    module, batch = case(name).float(), once()
+    full = replace(batch, x=tuple(x.float() for x in batch.x), labels=batch.labels.float())
+    half = replace(full, x=tuple(x.bfloat16() for x in batch.x))
+    (one, _), (other, theirs) = (stepped(module, b) for b in (full, half))
+    assert other.loss.dtype == torch.float32
+    assert all(gradient.dtype == torch.float32 for gradient in theirs)
+    assert other.loss.item() == pytest.approx(one.loss.item(), rel=0.02)
+    assert not torch.equal(one.loss, other.loss)

@@ -7,7 +7,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from model.case import Case, Step
 from model.streams import Batch, Carried, Shape
 
 EVALUATION_VIDEOS = 32  # videos per forward pass in testing
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,9 @@ def steps(state: State, train: data.Split, training: Training, streams: Streams)
     for number, videos in zip(range(1, training.steps + 1), batches):
         indices = stratified(train.lengths[videos], training.snippets, streams.sampling)
         refresh(state, features, train, training, number)
-        more = {"warm": float(number <= training.warm_up), "pairs": training.pairs, "steps": training.steps}
-        batch = make_batch(features, train, videos, indices, generator=streams.dropout, **more)
+        warm = float(number <= training.warm_up)
+        batch = make_batch(features, train, videos, indices, training.precision)
+        batch = replace(batch, warm=warm, generator=streams.dropout, pairs=training.pairs, steps=training.steps)
         yield number, update(state, batch)
 
 
@@ -105,23 +106,26 @@ def on_device(split: data.Split, device: torch.device) -> tuple[torch.Tensor, ..
 
 
 def make_batch(
-    features: tuple[torch.Tensor, ...], split: data.Split, videos: np.ndarray, indices: np.ndarray, **more: Any
+    features: tuple[torch.Tensor, ...], split: data.Split, videos: np.ndarray, indices: np.ndarray, precision: str
 ) -> Batch:
-    """The snippets ``indices`` (B, T) of ``videos`` (B,), each once, gathered where the features are."""
+    """The snippets ``indices`` (B, T) of ``videos`` (B,), each once, gathered where the features are.
+
+    ``encode`` computes in the precision of the features that it is given.
+    """
     snippets, rows = distinct(split, videos, indices)
     device = features[0].device
     chosen, numbers = torch.from_numpy(snippets).to(device), torch.from_numpy(videos).to(device)
     labels = torch.from_numpy(split.labels[videos]).to(device)
-    x = tuple(gather(stream, chosen) for stream in features)
-    return Batch(x, torch.from_numpy(rows).to(device), labels, videos=numbers, **more)
+    x = tuple(gather(stream, chosen, PRECISIONS[precision]) for stream in features)
+    return Batch(x, torch.from_numpy(rows).to(device), labels, videos=numbers)
 
 
-def gather(features: torch.Tensor, snippets: torch.Tensor) -> torch.Tensor:
+def gather(features: torch.Tensor, snippets: torch.Tensor, precision: torch.dtype) -> torch.Tensor:
     """Features (N, D) of R snippets and a last row of 0, for what lies outside a video: (R + 1, D)."""
     out = features.new_empty(len(snippets) + 1, features.shape[1])
     torch.index_select(features, 0, snippets, out=out[:-1])
     out[-1] = 0
-    return out
+    return out.to(precision)
 
 
 def update(state: State, batch: Batch) -> Step:
@@ -143,7 +147,8 @@ def test_scores(state: State, split: data.Split, training: Training) -> dict[str
     parts: list[dict[str, torch.Tensor]] = []
     for start_ in range(0, len(split.ids), EVALUATION_VIDEOS):
         videos = np.arange(start_, min(start_ + EVALUATION_VIDEOS, len(split.ids)))
-        batch = make_batch(features, split, videos, uniform(split.lengths[videos], training.snippets))
+        indices = uniform(split.lengths[videos], training.snippets)
+        batch = make_batch(features, split, videos, indices, training.precision)
         found = state.case.scores(batch, state.carried, training.keep_embeddings)
         parts.append({name: value.cpu() for name, value in found.items()})
     state.case.train()
