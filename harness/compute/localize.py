@@ -1,11 +1,11 @@
 """From snippet scores to detections (Appendix E.3): class rule, thresholds, outer-inner contrast, NMS. numpy only.
 
-``detect`` executes the inference rule that a baseline declares (``model.inference``). No loop runs over snippets.
+``detect`` executes the inference rule that a baseline declares (``model.inference``). No loop runs over snippets,
+videos or proposals (but for "gaussian" suppression).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -53,6 +53,9 @@ class Segments(NamedTuple):
     end: np.ndarray
 
 
+Spans = tuple[np.ndarray, np.ndarray, np.ndarray]  # row, first and last position of runs
+
+
 def searched(inference: Inference, settings: Localization) -> tuple[np.ndarray, np.ndarray]:
     """(video, class) pairs to search: video scores from the class threshold on, else the fallback."""
     scores = inference.video if inference.searched is None else inference.searched
@@ -89,12 +92,16 @@ def upsample(sequences: np.ndarray, scale: int) -> np.ndarray:
 
 def runs(mask: np.ndarray, lone_first: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Maximal runs of True in each row of mask (P, F): row, first, last; {0} gives none (``lone_first``)."""
-    mask = mask.copy()
+    P, F = mask.shape
+    padded = np.zeros((P, F + 2), bool)
+    padded[:, 1:-1] = mask
+    edges = np.flatnonzero(padded[:, 1:] != padded[:, :-1])  # begin and end of each run in turn
+    row, first = np.divmod(edges[::2], F + 1)
+    last = edges[1::2] % (F + 1) - 1
+    keep = np.ones(len(row), bool)
     if lone_first:
-        mask[mask[:, 0] & (mask.sum(1) == 1), 0] = False
-    edges = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    row, first = np.nonzero(edges == 1)
-    return row, first, np.nonzero(edges == -1)[1] - 1
+        keep = (last > 0) | (np.bincount(row, minlength=P)[row] > 1)
+    return row[keep], first[keep], last[keep]
 
 
 def propose(
@@ -113,18 +120,32 @@ def propose(
     own = np.ones(len(video), bool)  # sequences that this group searches
     if group.searched is not None:
         own = reaches(group.searched[video, label], settings.class_threshold, settings.class_rule)
+    masks = [reaches(fine, threshold, settings.snippet_rule) for threshold in thresholds]
+    found = [runs(mask & (fine > 0) & own[:, None], settings.lone_first) for mask in masks]
+    found = [_at(spans, spans[2] - spans[1] + 1 >= group.shortest) for spans in found]
+    if group.zero_below:
+        scores = [score_runs(np.where(mask, scored, 0) + beside, spans, settings) for mask, spans in zip(masks, found)]
+    else:  # of all thresholds together
+        row, first, last = (np.concatenate(values) for values in zip(*found))
+        cuts = np.cumsum([len(row) for row, _, _ in found])[:-1]
+        scores = np.split(score_runs(scored + beside, (row, first, last), settings), cuts)
     out = []
-    for threshold in thresholds:
-        above = reaches(fine, threshold, settings.snippet_rule)
-        row, first, last = runs(above & (fine > 0) & own[:, None], settings.lone_first)
-        keep = last - first + 1 >= group.shortest
-        row, first, last = row[keep], first[keep], last[keep]
-        values = (np.where(above, scored, 0) if group.zero_below else scored) + beside
-        score = RULES[settings.score](values, row, first, last, settings.oic_lambda, settings.oic_weight)
+    for score, spans in zip(scores, found):
         keep = (1 - score) / 2 <= settings.oic_cut if settings.oic_cut < 1 else np.ones(len(score), bool)
-        row, first, last = row[keep], first[keep], last[keep]
+        row, first, last = _at(spans, keep)
         out.append(Proposals(row, first, last + (settings.score == "loose"), score[keep] + bonus[row]))
     return out
+
+
+def score_runs(values: np.ndarray, spans: Spans, settings: Localization) -> np.ndarray:
+    """Score of each run (row, first, last) in values (P, F), as ``settings.score`` says."""
+    row, first, last = spans
+    return RULES[settings.score](values, row, first, last, settings.oic_lambda, settings.oic_weight)
+
+
+def _at(spans: Spans, keep: np.ndarray) -> Spans:
+    row, first, last = spans
+    return row[keep], first[keep], last[keep]
 
 
 def _of(sequence: np.ndarray, video: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -135,31 +156,45 @@ def _of(sequence: np.ndarray, video: np.ndarray, label: np.ndarray) -> np.ndarra
 def nms(start: np.ndarray, end: np.ndarray, score: np.ndarray, settings: Localization) -> tuple[np.ndarray, np.ndarray]:
     """Non-maximum suppression of one video and class: indices in output order, and their scores.
 
-    "hard" removes what overlaps a better one by ``nms_threshold`` or more; "soft" (released) moves it behind the kept
-    ones with its score times exp(-overlap^2 / nms_alpha), once; "gaussian" does that to all others after each pick and
-    removes none. Among equal scores the later listed comes first.
+    "hard" and "soft": ``suppress``; "gaussian": ``decay``; "none" leaves all as they are.
     """
     if settings.nms == "gaussian":
         return decay(start, end, score, settings)
+    return suppress(Segments(np.zeros(len(score), np.int64), score, start, end), settings)
+
+
+def suppress(found: Segments, settings: Localization) -> tuple[np.ndarray, np.ndarray]:
+    """Non-maximum suppression within each sequence: indices by sequence and in output order, and their scores.
+
+    "hard" removes what overlaps a better one by ``nms_threshold`` or more; "soft" (released) moves it behind the kept
+    ones with its score times exp(-overlap^2 / nms_alpha), once. Among equal scores the later listed comes first. Each
+    round keeps the best that is left of every sequence.
+    """
+    sequence, score, start, end = found
     if settings.nms == "none":
-        return np.arange(len(score)), score
-    order = np.argsort(score, kind="stable")[::-1]
-    kept: list[int] = []
-    decayed: list[np.ndarray] = []
-    weights: list[np.ndarray] = []
-    while order.size:
-        best, rest = order[0], order[1:]
+        order = np.argsort(sequence, kind="stable")
+        return order, score[order]
+    left = np.argsort(score, kind="stable")[::-1]
+    left = left[np.argsort(sequence[left], kind="stable")]
+    kept, behind, weights = [left[:0]], [left[:0]], [np.ones(0)]
+    while left.size:
+        is_best = np.append(True, sequence[left[1:]] != sequence[left[:-1]])
+        best = left[is_best][np.cumsum(is_best) - 1][~is_best]  # for each of the rest, the best of its sequence
+        kept.append(left[is_best])
+        rest = left[~is_best]
         overlap = overlaps(start[best], end[best], start[rest], end[rest], settings.nms_plus, settings.nms_overlap)
         hit = reaches(overlap, settings.nms_threshold, settings.nms_rule)
-        kept.append(int(best))
-        decayed.append(rest[hit])
+        behind.append(rest[hit])
         weights.append(np.exp(-(overlap[hit] ** 2) / settings.nms_alpha))
-        order = rest[~hit]
-    first = np.array(kept, np.int64)
-    if settings.nms == "hard" or not kept:
-        return first, score[first]
-    behind = np.concatenate(decayed)
-    return np.concatenate([first, behind]), np.concatenate([score[first], score[behind] * np.concatenate(weights)])
+        left = rest[~hit]
+    index = np.concatenate(kept)
+    scores = score[index]
+    if settings.nms == "soft":
+        decayed = np.concatenate(behind)
+        index = np.concatenate([index, decayed])
+        scores = np.concatenate([scores, score[decayed] * np.concatenate(weights)])
+    order = np.argsort(sequence[index], kind="stable")
+    return index[order], scores[order]
 
 
 def decay(
@@ -178,9 +213,14 @@ def decay(
 
 
 def overlaps(
-    start: float, end: float, starts: np.ndarray, ends: np.ndarray, plus: float, share: str = "union"
+    start: np.ndarray | float,
+    end: np.ndarray | float,
+    starts: np.ndarray,
+    ends: np.ndarray,
+    plus: float,
+    share: str = "union",
 ) -> np.ndarray:
-    """Intersection of one segment with others, over their union or over the others ("candidate").
+    """Intersection of segments with others, one by one, over their union or over the others ("candidate").
 
     ``plus`` seconds are added to every length (released: 1).
     """
@@ -233,14 +273,17 @@ def proposals(
 
 def _suppressed(found: Segments, pairs: int, settings: Localization) -> Segments:
     """NMS within each (video, class); what is kept, by pair and in output order."""
-    order = np.argsort(found.sequence, kind="stable")
-    found = Segments(*(values[order] for values in found))
-    bounds = np.searchsorted(found.sequence, np.arange(pairs + 1))
-    kept, scores = [np.zeros(0, np.int64)], [np.zeros(0)]
-    for low, high in pairwise(bounds):
-        index, values = nms(found.start[low:high], found.end[low:high], found.score[low:high], settings)
-        good = values >= settings.keep_share * values.max(initial=0) if settings.keep_share else slice(None)
-        kept.append(low + index[good])
-        scores.append(values[good])
-    index = np.concatenate(kept)
-    return Segments(found.sequence[index], np.concatenate(scores), found.start[index], found.end[index])
+    if settings.nms == "gaussian":
+        order = np.argsort(found.sequence, kind="stable")
+        each = np.split(order, np.searchsorted(found.sequence[order], np.arange(1, pairs)))
+        picked = [(own, *decay(found.start[own], found.end[own], found.score[own], settings)) for own in each]
+        index = np.concatenate([own[first] for own, first, _ in picked])
+        scores = np.concatenate([values for _, _, values in picked])
+    else:
+        index, scores = suppress(found, settings)
+    if settings.keep_share:
+        highest = np.zeros(pairs)
+        np.maximum.at(highest, found.sequence[index], scores)
+        good = scores >= settings.keep_share * highest[found.sequence[index]]
+        index, scores = index[good], scores[good]
+    return Segments(found.sequence[index], scores, found.start[index], found.end[index])

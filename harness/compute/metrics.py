@@ -8,41 +8,65 @@ snippets of all videos are pooled. It is reported for P^A, \hat P^A, their mean 
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import entr
+from scipy.stats import rankdata
 
 from harness.compute.localize import Detections
 from harness.study.metrics import RANGES
 
 
-def tiou(segment: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Temporal IoU of one segment (2,) with others (n, 2); 0 / 0 is NaN."""
-    inside = np.maximum(0, np.minimum(segment[1], others[:, 1]) - np.maximum(segment[0], others[:, 0]))
-    union = (segment[1] - segment[0]) + (others[:, 1] - others[:, 0]) - inside
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return inside / union
+def match(
+    predicted: np.ndarray, groups: np.ndarray, truth: np.ndarray, truth_groups: np.ndarray, thresholds: Sequence[float]
+) -> np.ndarray:
+    """True positives (thresholds, P) among predictions (P, 2), best score first; ground truths (G, 2).
 
-
-def matches(predicted: np.ndarray, truth: np.ndarray, thresholds: Sequence[float]) -> np.ndarray:
-    """True positives (thresholds, P) among the predictions (P, 2) of one video and class, best score first.
-
-    A prediction goes through the ground truths (G, 2) by falling tIoU (ties: the later first) until one is below the
-    threshold, and takes the first that is not taken. A NaN tIoU (0 / 0) comes first and passes.
+    ``groups``: which video and class each belongs to. A prediction goes through the ground truths of its group by
+    falling tIoU (ties: the later first) until one is below the threshold, and takes the first that is not taken: the
+    best of those that are left. A NaN tIoU (0 / 0) comes first and passes. The n-th predictions of all groups are
+    matched together, of those that can match at all.
     """
     out = np.zeros((len(thresholds), len(predicted)), bool)
-    free = [[True] * len(truth) for _ in thresholds]
-    for p, segment in enumerate(predicted):
-        overlap = tiou(segment, truth)
-        if not (np.isnan(overlap) | (overlap >= min(thresholds))).any():
-            continue
-        order = np.argsort(overlap, kind="stable")[::-1].tolist()
-        values = overlap.tolist()
-        for t, threshold in enumerate(thresholds):
-            for g in order:
-                if values[g] < threshold:
-                    break
-                if free[t][g]:
-                    free[t][g], out[t, p] = False, True
-                    break
+    order = np.argsort(truth_groups, kind="stable")
+    sorted_groups = truth_groups[order]
+    begin, end = (np.searchsorted(sorted_groups, groups, side) for side in ("left", "right"))
+    most = int((end - begin).max(initial=0))
+    if not most:
+        return out
+    place = begin[:, None] + np.arange(most)  # (P, most): ground truths of the group, sorted
+    there = place < end[:, None]
+    overlap = tiou(predicted[:, None], truth[order[np.where(there, place, 0)]])
+    overlap = np.where(np.isnan(overlap), np.inf, np.minimum(overlap, np.finfo(np.float64).max))
+    overlap = np.where(there, overlap, -np.inf)
+    able = np.flatnonzero(overlap.max(1) >= min(thresholds))
+    free = np.ones((len(thresholds), len(truth)), bool)
+    limits, lines = np.array(thresholds)[:, None], np.arange(len(thresholds))[:, None]
+    for now in split_by_turn(groups[able]):
+        mine = able[now]
+        taken = np.minimum(place[mine], len(truth) - 1)
+        open_ = np.where(free[:, taken], overlap[mine], -np.inf)[..., ::-1]  # (thresholds, n, most), the later first
+        best = open_.argmax(-1)
+        hit = np.take_along_axis(open_, best[..., None], -1)[..., 0] >= limits
+        chosen = taken[np.arange(len(mine)), most - 1 - best]
+        free[np.broadcast_to(lines, hit.shape)[hit], chosen[hit]] = False
+        out[:, mine] = hit
     return out
+
+
+def split_by_turn(groups: np.ndarray) -> list[np.ndarray]:
+    """Positions of the first members of all groups, of the second members, and so on."""
+    order = np.argsort(groups, kind="stable")
+    begins = np.flatnonzero(np.append(True, np.diff(groups[order]) != 0))
+    turn = np.arange(len(order)) - np.repeat(begins, np.diff(np.append(begins, len(order))))
+    by_turn = order[np.argsort(turn, kind="stable")]
+    return np.split(by_turn, np.cumsum(np.bincount(turn))[:-1]) if len(order) else []
+
+
+def tiou(segments: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Temporal IoU of segments (..., 2) with others (..., 2); 0 / 0 is NaN."""
+    inside = np.maximum(0, np.minimum(segments[..., 1], others[..., 1]) - np.maximum(segments[..., 0], others[..., 0]))
+    union = (segments[..., 1] - segments[..., 0]) + (others[..., 1] - others[..., 0]) - inside
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return inside / union
 
 
 def area(hits: np.ndarray, positives: int) -> np.ndarray:
@@ -61,17 +85,16 @@ def average_precision(
     ``segments``: per video (n, 3) start, end, class. Tied scores: the later listed comes first (a stable ascending
     sort, reversed).
     """
-    truth = np.concatenate([np.column_stack([s, np.full(len(s), v)]) for v, s in enumerate(segments)])
+    truth = np.concatenate(segments)  # (G, 3)
+    videos = np.repeat(np.arange(len(segments)), [len(found) for found in segments])
+    ranked = np.argsort(found.score, kind="stable")[::-1]
+    spans = np.column_stack([found.start, found.end])[ranked]
+    group = (found.video * classes + found.label)[ranked]
+    hits = match(spans, group, truth[:, :2], videos * classes + truth[:, 2].astype(np.int64), thresholds)
+    label, positives = found.label[ranked], np.bincount(truth[:, 2].astype(np.int64), minlength=classes)
     out = np.full((len(thresholds), classes), np.nan)
-    for c in np.unique(truth[:, 2]).astype(int):
-        wanted, mine = truth[truth[:, 2] == c], np.nonzero(found.label == c)[0]
-        mine = mine[np.argsort(found.score[mine], kind="stable")[::-1]]
-        hits = np.zeros((len(thresholds), len(mine)), bool)
-        for v in np.unique(wanted[:, 3]).astype(int):
-            here = np.nonzero(found.video[mine] == v)[0]
-            spans = np.column_stack([found.start[mine[here]], found.end[mine[here]]])
-            hits[:, here] = matches(spans, wanted[wanted[:, 3] == v, :2], thresholds)
-        out[:, c] = area(hits, len(wanted))
+    for c in np.flatnonzero(positives):
+        out[:, c] = area(np.ascontiguousarray(hits[:, label == c]), int(positives[c]))
     return out
 
 
@@ -112,16 +135,12 @@ def auc(attention: np.ndarray, foreground: np.ndarray) -> float:
     n = int(positive.sum())
     if n in {0, positive.size}:
         return float("nan")
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    rank = (counts.cumsum() - (counts - 1) / 2)[inverse]  # mean rank within ties
-    return float((rank[positive].sum() - n * (n + 1) / 2) / (n * (positive.size - n)))
+    return float((rankdata(values)[positive].sum() - n * (n + 1) / 2) / (n * (positive.size - n)))
 
 
 def entropy(P: np.ndarray) -> float:
     """Mean entropy in nats of the distributions on the last axis."""
-    terms = np.zeros_like(P)
-    np.log(P, out=terms, where=P > 0)
-    return float(-(P * terms).sum(-1).mean())
+    return float(entr(P).sum(-1).mean())
 
 
 def video_map(labels: np.ndarray, scores: np.ndarray) -> float:

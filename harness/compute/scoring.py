@@ -13,7 +13,9 @@ Rule = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, float, float], 
 
 def sums(values: np.ndarray) -> np.ndarray:
     """Cumulated sums with a leading 0: the sum over [s, e) is the difference of columns e and s; (P, F + 1)."""
-    return np.pad(values.cumsum(1, dtype=np.float64), ((0, 0), (1, 0)))
+    total = np.zeros((values.shape[0], values.shape[1] + 1))
+    np.cumsum(values, 1, np.float64, out=total[:, 1:])
+    return total
 
 
 def means(total: np.ndarray, row: np.ndarray, *parts: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
