@@ -235,7 +235,7 @@ class PerStream(nn.Module):
         if self.kernel > 1:
             return torch.stack([copy(x_m.mT).mT for copy, x_m in zip(self.copies, x)])
         weights, biases = zip(*map(self.taps, range(len(self.copies))))
-        return torch.baddbmm(torch.stack(biases), x, torch.stack(weights).squeeze(2))
+        return torch.baddbmm(torch.stack(biases), x.to(biases[0].dtype), torch.stack(weights).squeeze(2))
 
 
 def encode(x: Sequence[Tensor], rows: Tensor, *encoders: PerStream) -> tuple[list[Tensor], Tensor | None]:
@@ -261,8 +261,9 @@ def encode(x: Sequence[Tensor], rows: Tensor, *encoders: PerStream) -> tuple[lis
 
 
 def on_grid(x: Sequence[Tensor], rows: Tensor) -> Tensor:
-    """Features of streams of one width at each position: M of (R + 1, D), (B, T) -> (M, B, T, D)."""
-    return torch.stack([x_m[rows] for x_m in x])
+    """Features of streams of one width at each position: M of (R + 1, D), (B, T) -> (M, B, T, D), never bfloat16."""
+    features = torch.stack([x_m[rows] for x_m in x])
+    return features.float() if features.dtype == torch.bfloat16 else features
 
 
 def initialise(module: nn.Module, seed: int, draw: Callable[[Tensor], Tensor]) -> None:
