@@ -93,7 +93,8 @@ def refresh(
     for first in range(0, len(train.ids), EVALUATION_VIDEOS):
         videos = np.arange(first, min(first + EVALUATION_VIDEOS, len(train.ids)))
         indices = uniform(train.lengths[videos], training.snippets)
-        batch = make_batch(features, train, videos, indices, memory=state.carried.memory)
+        batch = make_batch(features, train, videos, indices, training.precision)
+        batch = replace(batch, memory=state.carried.memory)
         state.carried = replace(state.carried, memory=baseline.refresh(batch))
 
 
