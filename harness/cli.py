@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+LONGEST = 18  # digits of a whole number
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -109,15 +110,15 @@ def keep_streams() -> Iterator[None]:
 
 def positive(text: str) -> int:
     """A whole number above 0."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number above 0")
+    if not (text.isascii() and text.isdecimal() and len(text) <= LONGEST and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"'{text[:60]}' is not a whole number above 0, of {LONGEST} digits at most")
     return int(text)
 
 
 def slots(text: str) -> int:
     """A number of processes that a machine can hold."""
     most = 64 * (os.cpu_count() or 1)
-    if not text.isdecimal() or not 1 <= int(text[:10]) <= most:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:10]) <= most:
         raise argparse.ArgumentTypeError(
             f"'{text}' is not from 1 to {most}, 64 processes for each core of this machine"
         )
@@ -140,11 +141,13 @@ def check_output(root: Path) -> list[str]:
     """What is wrong with a folder of results, as far as that can be seen without writing."""
     try:
         there = next(path for path in (root, *root.absolute().parents) if path.exists() or path.is_symlink())
+        if there.resolve().is_relative_to("/proc") or there.resolve().is_relative_to("/sys"):
+            return [f"--output: '{there}' belongs to the kernel and holds no files"]
         if there.is_dir():
             return [] if os.access(there, os.W_OK) else [f"--output: '{there}' cannot be written"]
         kind = "a link to nothing" if there.is_symlink() and not there.exists() else "a file"
         return [f"--output: '{there}' is {kind}, not a folder"]
-    except (OSError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:
         return [tell_unusable(root, error)]
 
 

@@ -7,13 +7,23 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+MOST = 100  # lines of errors shown
+LONGEST = 100  # characters shown of a name
+
 
 class ConfigError(Exception):
     """Bad input: ``errors`` lists everything that is wrong, one line each."""
 
     def __init__(self, errors: Iterable[str]) -> None:
-        self.errors = sort_errors(dict.fromkeys(errors))
+        self.errors = sort_errors(dict.fromkeys(map(escape, errors)))
+        if len(self.errors) > MOST:
+            self.errors[MOST:] = [f"and {len(self.errors) - MOST} further errors"]
         super().__init__("\n".join(self.errors))
+
+
+def escape(text: str) -> str:
+    """A message without characters that a terminal would obey or not show."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def sort_errors(errors: Iterable[str]) -> list[str]:
@@ -35,8 +45,14 @@ class DataError(ConfigError):
 def hint(name: str, allowed: Iterable[str]) -> str:
     """The nearest allowed name and all of them, as the end of a message."""
     names = list(allowed)
-    near = get_close_matches(name, names, 1, 0.5) or [n for n in names if n.lower() == name.lower()]
+    near = get_close_matches(name[:LONGEST], names, 1, 0.5) or [n for n in names if n.lower() == name.lower()]
     return (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {', '.join(names) or 'none'}"
+
+
+def quote(name: object) -> str:
+    """A name for a message, cut where it is very long."""
+    text = str(name)
+    return f"'{text}'" if len(text) <= LONGEST else f"'{text[:LONGEST]}...' ({len(text)} characters)"
 
 
 def name_value(value: Any) -> str:
@@ -56,7 +72,7 @@ def shorten_path(path: Path) -> str:
 
 def report_unknown(what: str, name: str, allowed: Iterable[str]) -> str:
     """'unknown WHAT 'NAME'; did you mean ...? allowed: ...' for a message."""
-    return f"unknown {what} '{name}'; {hint(name, sorted(allowed))}"
+    return f"unknown {what} {quote(name)}; {hint(name, sorted(allowed))}"
 
 
 def explain_unsafe(name: str) -> str:

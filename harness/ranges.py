@@ -8,7 +8,7 @@ from math import inf
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MaxLen
 from pydantic import TypeAdapter, ValidationError
 
 from harness.errors import hint, name_value
@@ -75,7 +75,8 @@ def describe(kind: Any) -> str:
     """What a type allows, for people."""
     origin, inner = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        return describe_number(inner[0], inner[1:]) if inner[0] in NUMBERS else describe(inner[0])
+        most = next((f", {bound.max_length} at most" for bound in inner if isinstance(bound, MaxLen)), "")
+        return describe_number(inner[0], inner[1:]) if inner[0] in NUMBERS else describe(inner[0]) + most
     if origin is Literal:
         return " or ".join(f"'{name}'" for name in inner)
     if origin in {Union, UnionType}:

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
-from annotated_types import Gt, Le, MinLen
+from annotated_types import Gt, Le, MaxLen, MinLen
 
 from model.ranges import Amount, BelowOne, Between, Count, Natural, Positive, Share
 from model.settings import CaseSettings
 
-Shares = Annotated[tuple[Share, ...], MinLen(1)]
-Overlaps = Annotated[tuple[Annotated[float, Gt(0), Le(1)], ...], MinLen(1)]
-Names = Annotated[tuple[str, ...], MinLen(1)]
+MOST = 100  # entries of a list of thresholds or streams
+Shares = Annotated[tuple[Share, ...], MinLen(1), MaxLen(MOST)]
+Overlaps = Annotated[tuple[Annotated[float, Gt(0), Le(1)], ...], MinLen(1), MaxLen(MOST)]
+Names = Annotated[tuple[str, ...], MinLen(1), MaxLen(MOST)]
 
 
 @dataclass(frozen=True)

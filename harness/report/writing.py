@@ -15,21 +15,30 @@ from harness.report.notes import list_notes
 from harness.report.page import dump_json, format_page
 from harness.store.files import write_text
 from harness.store.records import Records
+from harness.study.keys import digest
+from harness.study.study import name_base, name_data
 
 if TYPE_CHECKING:
     from harness.study import Study
 
 HOME_BASE, HOME_DATA = "paper", "synthetic"  # reports of these have no sub-folder
+LONGEST = 100  # characters of a folder's name, before its digest
 NO_LINKS: Mapping[str, str] = MappingProxyType({})
 
 
 def locate_report(study: "Study", root: Path) -> Path:
     """Where a study's report lies: reports/<study>/, in a sub-folder for other data, another base or --set."""
-    parts = [study.data] if study.data != HOME_DATA or study.base != HOME_BASE else []
-    parts += [Path(study.base).stem] if study.base != HOME_BASE else []
-    parts += [re.sub(r"[^\w.=+-]", "_", text) for text in study.sets]
+    parts = [name_data(study)] if study.data != HOME_DATA or study.base != HOME_BASE else []
+    parts += [name_base(study)] if study.base != HOME_BASE else []
     place = root / "reports" / study.name
-    return place / "-".join(parts) if parts else place
+    return place / name_folder([*parts, *study.sets]) if parts or study.sets else place
+
+
+def name_folder(parts: Sequence[str]) -> str:
+    """Parts as one name of a folder; a digest stands for what would be too long, or is no part of a name."""
+    text = "-".join(parts)
+    name = re.sub(r"[^\w.=+-]", "_", text)
+    return name if name == text and len(name) <= LONGEST else f"{name[:LONGEST]}-{digest(list(parts))[:8]}"
 
 
 def write_report(records: Records, links: Mapping[str, str] = NO_LINKS, videos: Sequence[str] = ()) -> Report:

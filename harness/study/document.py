@@ -5,7 +5,8 @@ Plain YAML only: no tags, anchors or aliases, no duplicate keys; ``1e-4`` is a n
 """
 
 import re
-from collections.abc import Iterator, Sequence
+import unicodedata
+from collections.abc import Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from harness.errors import ConfigError, shorten_path
 Parser: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where it is built in: ten times faster
 LARGEST = 1_000_000  # characters of a file
 DEEPEST = 20  # nesting of a value
+WIDEST = 10_000  # entries of a list or mapping
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})  # kinds of characters that are no text: controls, directions
 WORDS = {"": None, "~": None, "null": None, "true": True, "false": False}
 INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
 NUMBER = re.compile(r"[-+]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan")
@@ -67,6 +70,21 @@ def wrap(value: Any, mark: Mark) -> Node:
     return Node([wrap(v, mark) for v in value] if isinstance(value, list | tuple) else value, mark, mark)
 
 
+def is_file(path: Path) -> bool:
+    """Whether a regular file is there; names that no file can have are none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def read_document(path: Path) -> Node:
     """The single YAML document in ``path``; ConfigError lists everything that is wrong with it."""
     try:
@@ -80,6 +98,8 @@ def read_document(path: Path) -> Node:
 
 def parse(text: str, origin: Mark) -> Node:
     """The single YAML document ``text``, which begins at ``origin``."""
+    if any("\ud800" <= c <= "\udfff" for c in text):
+        raise ConfigError([f"{origin}: not UTF-8 text"])
     if len(text) > LARGEST:
         raise ConfigError([f"{origin.file}: {len(text)} characters; allowed: {LARGEST}"])
     reader = Reader(text, origin)
@@ -135,6 +155,7 @@ class Reader:
         elif isinstance(event, yaml.SequenceStartEvent):
             value = self.sequence(depth)
         elif isinstance(event, yaml.ScalarEvent):
+            self.check_text(event)
             value = read_scalar(event.value) if event.implicit[0] else event.value
         return Node(value, mark, key or mark)
 
@@ -147,10 +168,22 @@ class Reader:
         if getattr(event, "tag", None) is not None:
             self.refuse(event, f"tag '{event.tag}'; tags are not allowed, only plain YAML")
 
+    def check_text(self, event: Any) -> None:
+        """Refuse characters that would be obeyed by a terminal or change the order of what is read."""
+        if bad := next((c for c in event.value if unicodedata.category(c) in UNSEEN and c not in "\n\t"), None):
+            self.refuse(event, f"a control character (U+{ord(bad):04X}) in a text; allowed: letters, signs, line ends")
+
+    def check_width(self, event: Any, entries: Sized) -> None:
+        """Stop at a list or mapping that is too long to be meant."""
+        if len(entries) >= WIDEST:
+            message = f"{self.place(event.start_mark)}: more than {WIDEST} entries in one list or mapping"
+            raise ConfigError([*self.errors, message])
+
     def sequence(self, depth: int) -> list[Node]:
         """Nodes up to the end of the list."""
-        out = []
+        out: list[Node] = []
         while not isinstance(event := next(self.events), yaml.SequenceEndEvent):
+            self.check_width(event, out)
             out.append(self.compose(event, None, depth + 1))
         return out
 
@@ -158,6 +191,7 @@ class Reader:
         """Names and nodes up to the end of the mapping; a name stands once."""
         out: dict[str, Node] = {}
         while not isinstance(event := next(self.events), yaml.MappingEndEvent):
+            self.check_width(event, out)
             key = self.compose(event, None, depth + 1)
             node = self.compose(next(self.events), key.mark, depth + 1)
             name = event.value if isinstance(event, yaml.ScalarEvent) else ""

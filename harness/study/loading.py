@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from harness.errors import ConfigError, hint
+from harness.errors import LONGEST, ConfigError, hint, quote
 from harness.settings import Settings
 from harness.study.building import build
 from harness.study.checks import check_study
-from harness.study.document import Mark, Node, read_document
+from harness.study.document import Mark, Node, is_file, read_document
 from harness.study.layers import fold
 from harness.study.presets import DATA, STUDIES, Below, read_data_layers
 from harness.study.rows import Draft, make_drafts, number_references
 from harness.study.schema import StudyPart, read_study_part
+from harness.study.sizes import check_memory
 from harness.study.stack import Asked, read_columns, read_command_line, read_fingerprints, read_own_layer, stack_layers
 from harness.study.study import Row, Seeds, Study, with_seeds
 from harness.study.tune import read_space
@@ -41,15 +42,16 @@ def load(
     node = read_study(file)
     part = read_study_part(node, errors)
     line = read_command_line(sets, errors)
-    asked = Asked(base or part.base, find_mark("base", base, node), file.parent, root)
-    below = read_data_layers(
-        data or part.data or DATA, find_mark("data", data, node), quick, errors, root, data is not None
-    )
+    asked = Asked(part.base if base is None else base, find_mark("base", base, node), file.parent, root)
+    wanted, mark = part.data or DATA if data is None else data, find_mark("data", data, node)
+    below = read_data_layers(wanted, mark, quick, errors, root, data is not None)
     own = read_own_layer(node, part, errors)
     rows = make_drafts(node, part, errors)
     piles = stack_layers(rows, asked, [*below.layers, own], line, errors)
     states = [fold(pile) for pile in piles]
     settings = [build(state, errors) for state in states]
+    for state, own_settings in zip(states, settings):
+        check_memory(state, own_settings, errors)
     columns, scored = read_columns(node, part, piles, settings, errors)
     references = number_references(rows, part.reference, node, errors)
     tuned = read_space(own, settings[0].case.baseline, errors)
@@ -115,14 +117,15 @@ def describe_study(file: Path, part: StudyPart, below: Below) -> Study:
 
 def locate_study(path: Path) -> Path:
     """The file itself, or the study of that name in ``studies/``."""
-    if path.is_file():
+    if is_file(path):
         if path.resolve().parent == STUDIES / "base":
             raise ConfigError([f"{path}: a preset, not a study; use it with --base {path.stem}"])
         return path
     own = {file.stem: file for folder in (STUDIES, STUDIES / "real") for file in sorted(folder.glob("*.yaml"))}
     if str(path) in own:
         return own[str(path)]
-    raise ConfigError([f"{path}: no such study file; {hint(path.stem, own)}"])
+    name = str(path) if len(str(path)) <= LONGEST else quote(path)
+    raise ConfigError([f"{name}: no such study file; {hint(path.stem, own)}"])
 
 
 def read_study(file: Path) -> Node:
@@ -140,7 +143,7 @@ def read_study(file: Path) -> Node:
 
 def find_mark(key: str, value: str | None, node: Node) -> Mark:
     """Where a choice was made: on the command line or in the study."""
-    return Mark(f"--{key}", 1, 1) if value else node.at([key]).mark
+    return Mark(f"--{key}", 1, 1) if value is not None else node.at([key]).mark
 
 
 def count_seeds(part: StudyPart, asked: int | None, quick: bool) -> int:

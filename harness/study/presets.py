@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from pathlib import Path
 
-from harness.errors import ConfigError, hint, shorten_path
+from harness.errors import ConfigError, hint, quote, shorten_path
 from harness.settings import Settings, Source
 from harness.sources import HOME
 from harness.study.building import build
-from harness.study.document import Mark, Node, read_document, wrap
+from harness.study.document import Mark, Node, is_file, is_folder, read_document, wrap
 from harness.study.layers import Layer, flatten, fold
 from model.options import OPTIONS
 
@@ -45,7 +45,7 @@ def read_tuned_layers(name: str, beside: Path | None = None) -> tuple[Layer, ...
     Mistakes are told by ``base_layers``, which reads the same files.
     """
     path, out, seen = find_file(name, beside), list[Layer](), set[Path]()
-    while path is not None and path.is_file() and path not in seen:
+    while path is not None and is_file(path) and path not in seen:
         seen.add(path)
         about, _ = read_preset_file(path, [])
         if "tuned" in about:
@@ -62,8 +62,8 @@ def follow_bases(
     name: str, mark: Mark, errors: list[str], beside: Path | None, seen: tuple[str, ...]
 ) -> tuple[Layer, ...]:
     path = find_file(name, beside)
-    if path is None or not path.is_file():
-        errors.append(f"{mark}: base: unknown preset '{name}'; {hint(name, list_files('base'))}")
+    if path is None or not is_file(path):
+        errors.append(f"{mark}: base: unknown preset {quote(name)}; {hint(name, list_files('base'))}")
         return ()
     if name in seen:
         errors.append(f"{mark}: base: '{name}' inherits itself ({' -> '.join([*seen, name])})")
@@ -78,7 +78,7 @@ def find_preset(name: str, beside: Path | None) -> Path | None:
     """The preset of this name: of the project, else beside the study."""
     own = STUDIES / "base" / f"{name}.yaml"
     near = [beside / "base" / f"{name}.yaml", beside / f"{name}.yaml"] if beside else []
-    return next((path for path in [own, *near] if path.is_file()), None)
+    return next((path for path in [own, *near] if is_file(path)), None)
 
 
 def read_preset_file(path: Path, errors: list[str]) -> tuple[Mapping[str, Node], Layer]:
@@ -102,10 +102,10 @@ def read_data_layers(name: str, mark: Mark, quick: bool, errors: list[str], root
     known = list_files("data")
     if name in known:
         below = read_named(name, known[name], errors)
-    elif Path(name).is_dir():
+    elif name and is_folder(Path(name)):
         below = read_folder(Path(name), errors, root)
     else:
-        errors.append(f"{mark}: '{name}' is neither a folder nor a data set; {hint(name, known)}")
+        errors.append(f"{mark}: {quote(name)} is neither a folder nor a data set; {hint(name, known)}")
         return Below(name, ())
     if asked and below.missing:
         errors.append(f"{mark}: {below.missing}{quote_guide(name)}")
@@ -143,7 +143,7 @@ def read_folder(folder: Path, errors: list[str], root: Path) -> Below:
     source: Layer = {"source.name": Node("folder", here, here), "source.path": Node(str(folder), here, here)}
     streams = data.find_streams(folder) or Source().streams
     label = folder.resolve().name
-    if (own := folder / "data.yaml").is_file():
+    if is_file(own := folder / "data.yaml"):
         return Below(label, ({"source.streams": wrap(streams, here)} | read_preset_file(own, errors)[1] | source,))
     try:
         like = data.info(Source(name="folder", path=str(folder), streams=streams), root)["like"]

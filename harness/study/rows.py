@@ -34,7 +34,9 @@ class Draft:
 def make_drafts(node: Node, part: StudyPart, errors: list[str]) -> list[Draft]:
     """The rows of a study, in order; one row of the bare settings where it names none. There is always a row."""
     toggles = {name: flatten(node.at(["toggles", name]), errors) for name in part.toggles}
-    rows = [make_draft(node, i, row, toggles, errors) for i, row in enumerate(part.rows)]
+    if len(part.rows) > MOST:
+        errors.append(f"{node.at(['rows']).mark}: rows: found {len(part.rows)}; allowed: {MOST}")
+    rows = [make_draft(node, i, row, toggles, errors) for i, row in enumerate(part.rows[:MOST])]
     points = list(expand_sweep(node, part, errors)) if part.sweep else []
     if not points:
         return rows or [Draft(part.title or "settings", {}, {})]

@@ -77,7 +77,7 @@ class StudyPart(Part):
     like: str | None = None  # a study of studies/ that fills in what is not said here
     title: str = ""
     base: str = "paper"
-    data: str | None = None
+    data: Annotated[str, Field(min_length=1)] | None = None
     seeds: Annotated[Seeds, BeforeValidator(wrap_seeds, json_schema_input_type=int | Seeds)] = Seeds(at_least=5)
     set: dict[str, Any] = {}
     toggles: dict[str, dict[str, Any]] = {}
@@ -172,7 +172,7 @@ def describe_allowed(detail: Mapping[str, Any]) -> str:
     """What a finding's type says is allowed."""
     kinds = {"string_type": "text (in quotes)", "int_type": "a whole number", "float_type": "a number"}
     kinds |= {"dict_type": "a mapping", "list_type": "a list", "model_type": "a mapping", "none_required": "nothing"}
-    kinds |= {"finite_number": "a finite number", "union_tag_not_found": "a mapping"}
+    kinds |= {"string_too_short": "a name", "finite_number": "a finite number", "union_tag_not_found": "a mapping"}
     if detail["type"] == "model_type" and detail["loc"][0] in {"seeds", "columns"}:
         return "a whole number or a mapping" if detail["loc"][0] == "seeds" else "a metric's name or a mapping"
     text = str(detail["msg"]).removeprefix("Input should be ").removeprefix("a valid ")

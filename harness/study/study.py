@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.settings import Settings
 from harness.study.claims import AnyClaim
-from harness.study.keys import keys
+from harness.study.keys import digest, keys
 
 Scored = Mapping[tuple[str, ...], Settings]  # columns -> the settings that score them
 
@@ -86,6 +86,18 @@ class Study:
     space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)  # {tune: [...]} by path
     search: Mapping[str, Any] = field(default_factory=dict)  # objective, search and constraints of a search study
     scored: tuple[Scored, ...] = ()  # per row
+
+
+def name_data(study: Study) -> str:
+    """The data set's name; that of a folder given by path gets a digest, as another folder may have the same name."""
+    path = Path(study.data_asked or "")
+    return f"{study.data}-{digest(str(path.resolve()))[:8]}" if study.data_asked and path.is_dir() else study.data
+
+
+def name_base(study: Study) -> str:
+    """The preset's name; that of a file given by path gets a digest, as another file may have the same name."""
+    path = Path(study.base)
+    return f"{path.stem}-{digest(str(path.resolve()))[:8]}" if path.suffix else study.base
 
 
 def with_seeds(study: Study, counts: Mapping[int, int]) -> Study:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from harness.store.files import read_json, write_json
 from harness.study import keys
+from harness.study.study import name_base, name_data
 
 if TYPE_CHECKING:
     from harness.study import Row, Run, Study
@@ -38,12 +39,12 @@ def identify_run(run: "Run") -> str:
 
 def identify_report(study: "Study") -> str:
     """The identity of the run that holds the report."""
-    return " ".join(["report", study.base, *study.sets])
+    return " ".join(["report", name_base(study), *study.sets])
 
 
 def locate_stamp(study: "Study", root: Path) -> Path:
     """The stamp's file; a digest keeps presets and data of one name apart."""
-    variant = keys.digest([study.data, study.base, list(study.sets)])
+    variant = keys.digest([name_data(study), name_base(study), list(study.sets)])
     return root / "reports" / ".mirrored" / f"{study.name}-{variant}.json"
 
 
