@@ -74,7 +74,6 @@ Measured = Annotated[ColumnPart, BeforeValidator(wrap_metric, json_schema_input_
 class StudyPart(Part):
     """A study file."""
 
-    like: str | None = None  # a study of studies/ that fills in what is not said here
     title: str = ""
     base: str = "paper"
     data: Annotated[str, Field(min_length=1)] | None = None
@@ -92,6 +91,7 @@ class StudyPart(Part):
     reference: Count = 1
     reported: list[ReportedPart] = []
     notes: str = ""
+    like: str | None = None  # a study of studies/ that fills in what is not said here
     objective: Any = None  # of a search study
     search: dict[str, Any] = {}  # trials, sampler, ... of a search study
     constraints: list[str] = []  # of a search study
