@@ -129,12 +129,14 @@ def publish(study: "Study", root: Path, console: "Console", mlflow: bool = True)
     from harness.store import records
     from harness.track.stamps import read_addresses
 
-    read = records.read(study, root)
     said = ""
-    if mlflow:
-        with tolerate_mlflow() as track:
-            _, said = track.mirror_runs(read, commit())
-    report = write_report(read, read_addresses(study, root))
+    with console.status(f"reading {study.name}") as status:  # figures take seconds after the last training
+        read = records.read(study, root)
+        if mlflow:
+            status.update(f"mirroring {len(read.records)} runs")
+            with tolerate_mlflow() as track:
+                _, said = track.mirror_runs(read, commit())
+        report = write_report(read, read_addresses(study, root), say=status.update)
     show_report(report, console)
     print(f"report: {report.folder}", flush=True)
     if said:

@@ -14,6 +14,7 @@ from rich.console import Console
 from harness import sources, study
 from harness.report import card, command, terminal, writing
 from harness.report.figures import Drawn
+from harness.report.matrix import Matrix
 from harness.report.notes import list_notes
 from harness.report.reading import read_grown_records
 from harness.store import records
@@ -133,7 +134,7 @@ def test_show_prints_table_and_verdicts(stored):
     console = Console(width=80, record=True, file=io.StringIO())
     terminal.show_report(writing.write_report(records.read(loaded, root)), console)
     text = re.sub(r"\s+", " ", console.export_text())
-    assert "appears on the test bed row 2 beats row 1 on mAP by 2" in text
+    assert "appears row 2 beats row 1 on mAP +2" in text
     assert "not evidence about THUMOS14" in text
 
 
@@ -152,7 +153,7 @@ def test_a_sequential_study_is_shown_with_the_seeds_it_has(tmp_path):
 
 def test_the_report_card_lists_every_study(stored):
     root = stored[1]
-    path = card.write_card({"root": root})
+    path, _ = card.write_card({"root": root})
     parsed, text = page(path)
     assert path == root / "reports/index.html"
     for name in card.STUDIES.glob("table*.yaml"):
@@ -160,7 +161,7 @@ def test_the_report_card_lists_every_study(stored):
         assert title in text.replace("\u0302", ""), name
     assert "not run" in text
     assert "data absent" in text
-    assert all((path.parent / link).exists() for link in parsed.links)
+    assert all((path.parent / link.partition("#")[0]).exists() for link in parsed.links)
 
 
 def test_the_command_needs_neither_torch_nor_mlflow(stored):
@@ -190,3 +191,33 @@ def test_a_figure_that_fails_is_told_in_the_terminal_and_on_the_page(tmp_path):
     parsed, text = page(report.folder / "report.html")
     assert told in text
     assert len(parsed.loaded) == 1, "the other figure is drawn"
+
+
+def test_a_contrast_is_judged_once_on_the_card_and_linked_from_each_study(tmp_path):
+    one = stores.load(tmp_path, stores.claim(BEATS))
+    stores.fill(one, tmp_path / "mlruns", lambda row, seed, name: BASE[seed] + 2 * (row == 2) + row * NOISE[seed])
+    first = card.make_card(records.read(one, tmp_path / "mlruns"))
+    second = replace(first, study=replace(one, name="other", title="Another"), link="other/report.html")
+    empty = replace(first, verdicts=(), done=0, link="")
+    (contrast,) = card.list_contrasts([first, second, empty])
+    assert [title for title, _ in contrast.places] == [one.title, "Another"]
+    assert [link for _, link in contrast.places] == ["made/report.html#claims", "other/report.html#claims"]
+    assert (first.unmeasured, empty.unmeasured) == (0, 1)
+    text = card.format_card([first, second, empty], "", [], Matrix((), ()))
+    assert text.count("<q>") == 1
+    assert "1 contrasts, each judged once" in text
+    assert "1 claims have no data" in text
+    console = Console(width=80, record=True, file=io.StringIO())
+    terminal.show_cards([first, second, empty], console)
+    assert "1 contrasts, each judged once: 1 supported; 1 claims without data" in console.export_text()
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_claims_are_one_aligned_line_each(stored, width):
+    loaded, root = stored
+    report = writing.write_report(records.read(loaded, root))
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(terminal.make_claims([*report.verdicts] * 3, width))
+    lines = [line for line in console.export_text().splitlines() if "beats" in line]
+    assert len(lines) == 3
+    assert all(re.search(r"appears +row 2 beats row 1 on mAP +\+2\.\d+ \[.+\] +\+2 +5", line) for line in lines)

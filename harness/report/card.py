@@ -9,6 +9,7 @@ from harness import study
 from harness.claims import verdicts as claims
 from harness.claims import wording
 from harness.errors import ConfigError
+from harness.report.figures import Say, ignore
 from harness.report.matrix import Matrix, make_matrix
 from harness.report.page import make_environment
 from harness.report.reading import read_grown_records
@@ -20,6 +21,8 @@ from harness.track.stamps import read_addresses
 
 if TYPE_CHECKING:
     from harness.study import Study
+
+NO_DATA = "no data"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,19 @@ class Card:
     runs: int
     link: str
 
+    @property
+    def unmeasured(self) -> int:
+        """Claims without data: all of a study that was not run."""
+        return self.counts[NO_DATA] if self.verdicts else len(self.study.claims)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What is compared, judged once; ``places`` are the (title, link) of the studies that assert it."""
+
+    verdict: claims.Verdict
+    places: Sequence[tuple[str, str]]
+
 
 @dataclass(frozen=True)
 class Other:
@@ -43,25 +59,55 @@ class Other:
     counts: Mapping[str, int]
 
 
-def write_card(options: Mapping[str, Any]) -> Path:
+def write_card(options: Mapping[str, Any], say: Say = ignore) -> tuple[Path, list[Card]]:
     """Render every study (searches have their own report) and reports/index.html, or index-<scope>.html."""
     root: Path = options["root"]
-    cards = [make_card(read_grown_records(one, root)) for one in load_studies(options)]
+    cards = []
+    for one in load_studies(options):
+        say(f"rendering {one.name}")
+        cards.append(make_card(read_grown_records(one, root), say))
     place = root / "reports"
     path = place / f"{'-'.join(['index', *list_scope(options)])}.html"
     shown = {card.link for card in cards}
     others = [other for other in find_others(place) if other.link not in shown]
     write_text(path, format_card(cards, describe_scope(cards), others, make_matrix(place)))
-    return path
+    return path, cards
 
 
 def format_card(cards: Sequence[Card], scope: str, others: Sequence[Other], matrix: Matrix) -> str:
-    """The report card: all studies, their claims and how many hold; ``others``: reports of other data or presets."""
-    total = {status: sum(card.counts[status] for card in cards) for status in claims.STATUSES}
-    words = wording.words_of([verdict for card in cards for verdict in card.verdicts])
-    bed = any(card.done and claims.synthetic(card.study) for card in cards)
+    """The report card: all studies, each contrast with its verdict; ``others``: reports of other data or presets."""
+    contrasts = list_contrasts(cards)
+    measured = [contrast.verdict for contrast in contrasts]
+    total = wording.count_statuses(measured)
     page = make_environment().get_template("index.html")
-    return page.render(cards=cards, total=total, words=words, scope=scope, others=others, synthetic=bed, matrix=matrix)
+    return page.render(
+        cards=cards,
+        contrasts=contrasts,
+        total=total,
+        shown=[status for status, number in total.items() if number],
+        sentences=len({(verdict.section, verdict.quote) for verdict in measured}),
+        unmeasured=sum(card.unmeasured for card in cards),
+        words=wording.words_of(measured),
+        scope=scope,
+        others=others,
+        matrix=matrix,
+        synthetic=any(card.done and claims.synthetic(card.study) for card in cards),
+    )
+
+
+def list_contrasts(cards: Sequence[Card]) -> list[Contrast]:
+    """Each contrast that has data once, with the studies that assert it."""
+    found: dict[str, Contrast] = {}
+    for card in cards:
+        for number, verdict in enumerate(card.verdicts):
+            if verdict.status == NO_DATA:
+                continue
+            key = verdict.contrast or f"{card.study.name} {number}"
+            before = found.get(key, Contrast(verdict, ()))
+            place = (card.study.title, f"{card.link}#claims")
+            places = before.places if place in before.places else (*before.places, place)
+            found[key] = Contrast(before.verdict, places)
+    return list(found.values())
 
 
 def load_studies(options: Mapping[str, Any]) -> list["Study"]:
@@ -82,14 +128,14 @@ def rank_study(path: Path) -> tuple[int, Path]:
     return (len(path.stem) if "table" in path.stem else 99), path
 
 
-def make_card(records: Records) -> Card:
+def make_card(records: Records, say: Say = ignore) -> Card:
     """One study on the front page, its own page written where it has results or reported rows."""
     one, root = records.study, records.root
     done = sum(record.finished for record in records.records)
     verdicts: Sequence[claims.Verdict] = ()
     link = ""
     if done or one.reported:
-        report = write_report(records, read_addresses(one, root))
+        report = write_report(records, read_addresses(one, root), say=say)
         link = (report.folder / "report.html").relative_to(root / "reports").as_posix()
         verdicts = report.verdicts if done else ()
     return Card(one, verdicts, wording.count_statuses(verdicts), done, len(records.records), link)

@@ -37,11 +37,26 @@ def render_studies(arguments: argparse.Namespace) -> None:
     root: Path = arguments.output
     videos = arguments.videos.split(",") if arguments.videos else []
     loaded = [study.load(name, **collect_options(arguments)) for name in arguments.study]
+    console = terminal()
     for one in loaded:
-        grown = read_grown_records(one, root)
-        report = write_report(grown, read_addresses(grown.study, root), videos)
-        show_report(report, terminal())
+        with console.status(f"reading {one.name}") as status:
+            grown = read_grown_records(one, root)
+            report = write_report(grown, read_addresses(grown.study, root), videos, status.update)
+        show_report(report, console)
         print(f"report: {report.folder}")
+
+
+def render_card(arguments: argparse.Namespace) -> None:
+    """Write the report card, and show how many claims of each study became what."""
+    from harness.cli import terminal
+    from harness.report.card import write_card
+    from harness.report.terminal import show_cards
+
+    console = terminal()
+    with console.status("reading studies") as status:
+        path, cards = write_card(collect_options(arguments), status.update)
+    show_cards(cards, console)
+    print(f"report card: {path}")
 
 
 def collect_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -58,12 +73,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.study and not arguments.all:
         parser.error("name a study, or --all")
     from harness.errors import ConfigError
-    from harness.report import card
 
     try:
         render_studies(arguments)
         if arguments.all:
-            print(f"report card: {card.write_card(collect_options(arguments))}")
+            render_card(arguments)
     except ConfigError as error:
         print(*error.errors, sep="\n", file=sys.stderr)
         return 2

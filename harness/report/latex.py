@@ -19,9 +19,10 @@ SIZES = (  # letters of a line that fit a text width of 345 pt, and the size of 
     (58, r"\normalsize"),
     (68, r"\small\setlength{\tabcolsep}{4pt}"),
     (80, r"\footnotesize\setlength{\tabcolsep}{3pt}"),
-    (98, r"\scriptsize\setlength{\tabcolsep}{2pt}"),
+    (98, r"\scriptsize\setlength{\tabcolsep}{0.8pt}"),
     (1000, r"\tiny\setlength{\tabcolsep}{1.5pt}"),
 )
+LONG = 45  # lines from which they stand closer, with smaller notes
 LEGIBLE = 98  # letters; in wider tables standard deviations stand below their means
 
 
@@ -33,12 +34,14 @@ def format_latex(study: "Study", cells: Sequence[Cell], notes: Sequence[str]) ->
         shown = lower_spreads(shown)
     lines = [join_cells(list_cells(shown, i)) for i in range(len(shown.lines))]
     groups = groupby(zip(shown.lines, lines), key=lambda entry: entry[0].group)
+    closer = r"\renewcommand{\arraystretch}{0.81}" if len(lines) > LONG else ""
     width = measure_width(shown, stacked=wide)
     template = make_environment().get_template("table.tex")
     return template.render(
         title=study.title,
         name=study.name,
-        size=next(size for letters, size in SIZES if width <= letters),
+        size=next(size for letters, size in SIZES if width <= letters) + closer,
+        note_size=r"\scriptsize" if len(lines) > LONG else r"\footnotesize",
         align="".join(ALIGN.get(head.kind, "r") for head in shown.heads),
         heads=list_heads(shown, stacked=wide),
         sections=[[text for _, text in entries] for _, entries in groups],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from harness.claims import statistics as stats
 from harness.report.notation import spell_settings
-from harness.study.metrics import find_metric
+from harness.study.metrics import find_metric, is_percent
 
 if TYPE_CHECKING:
     from harness.study import Column, Row, Study
@@ -68,12 +68,6 @@ def count_digits(name: str) -> int:
     """Digits behind the point of a metric."""
     metric = find_metric(name)
     return metric.digits if metric else 2
-
-
-def is_percent(name: str) -> bool:
-    """Whether a metric is measured in percent: then more is better."""
-    metric = find_metric(name)
-    return metric is not None and metric.unit == "%"
 
 
 def name_column(column: "Column") -> str:

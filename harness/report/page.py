@@ -77,6 +77,7 @@ def format_page(report: Report, links: Mapping[str, str]) -> str:
     page = make_environment().get_template("report.html")
     return page.render(
         report=report,
+        up="../" * len(report.folder.relative_to(report.records.root / "reports").parts),
         study=study,
         shown=shown,
         groups=group_heads(shown.heads),

@@ -10,7 +10,7 @@ from harness.claims import verdicts as claims
 from harness.claims import wording
 from harness.report import latex, tables
 from harness.report.content import Report
-from harness.report.figures import draw_figures
+from harness.report.figures import Say, draw_figures, ignore
 from harness.report.notes import list_notes
 from harness.report.page import dump_json, format_page
 from harness.store.files import write_text
@@ -41,14 +41,17 @@ def name_folder(parts: Sequence[str]) -> str:
     return name if name == text and len(name) <= LONGEST else f"{name[:LONGEST]}-{digest(list(parts))[:8]}"
 
 
-def write_report(records: Records, links: Mapping[str, str] = NO_LINKS, videos: Sequence[str] = ()) -> Report:
+def write_report(
+    records: Records, links: Mapping[str, str] = NO_LINKS, videos: Sequence[str] = (), say: Say = ignore
+) -> Report:
     """Write table, claims, figures and page of a study; ``links``: identity of a run -> address of its page.
 
-    ``videos`` are those whose time lines are asked for; ConfigError where one is no test video.
+    ``videos`` are those whose time lines are asked for; ConfigError where one is no test video. ``say`` is told what is
+    being done.
     """
     place = locate_report(records.study, records.root)
     place.mkdir(parents=True, exist_ok=True)
-    drawn, troubles = draw_figures(records, place, videos=videos)
+    drawn, troubles = draw_figures(records, place, videos=videos, say=say)
     cells, verdicts, notes = tables.make_cells(records), claims.judge(records), list_notes(records)
     report = Report(records, place, cells, verdicts, notes, drawn, troubles)
     texts = {

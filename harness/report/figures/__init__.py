@@ -31,12 +31,21 @@ if TYPE_CHECKING:
 
     from harness.study import Study
 
-__all__ = ["Drawing", "Drawn", "draw_figures"]
+__all__ = ["Drawing", "Drawn", "Say", "draw_figures", "ignore"]
 Draw = Callable[[Records], "Drawing | Figure | None"]
+Say = Callable[[str], object]  # told what is being done
+
+
+def ignore(_: str) -> None:
+    """Tell nobody."""
 
 
 def draw_figures(
-    records: Records, folder: Path, names: Sequence[str | Draw] | None = None, videos: Sequence[str] = ()
+    records: Records,
+    folder: Path,
+    names: Sequence[str | Draw] | None = None,
+    videos: Sequence[str] = (),
+    say: Say = ignore,
 ) -> tuple[list[Drawn], list[str]]:
     """Draw ``names`` (default: what the study asks for) into ``folder``: what was drawn, and what failed with why.
 
@@ -49,6 +58,7 @@ def draw_figures(
     folder.mkdir(parents=True, exist_ok=True)
     check_videos(records, videos)
     for name in dict.fromkeys(wanted):
+        say(f"drawing {name_file(name)}")
         try:
             found = draw_figure(name, records, folder, videos)
         except Exception as error:

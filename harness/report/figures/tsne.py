@@ -37,10 +37,10 @@ def draw_tsne(records: Records) -> Drawing | None:
             total = scatter_stream(axes, records.dataset(record), record, m)
     handles, labels = panels[-1][0].get_legend_handles_labels()
     figure.tight_layout(rect=(0, 0.04, 1, 1))
-    figure.legend(handles, labels, loc="lower center", ncols=4, markerscale=1.5)
+    figure.legend(handles, labels, loc="lower center", ncols=4)
     shown = min(POINTS, total)
     caption = f"t-SNE (cosine, seed 0) of {shown:,} of {total:,} test snippets, drawn at random."
-    caption += " Stars with the cluster's number: centres of the snippets by their assignment."
+    caption += " Marks with the cluster's number: centres of the snippets by their assignment."
     return Drawing(figure, caption, f"A scatter of snippets per row and stream, {shown} points each.")
 
 
@@ -55,17 +55,17 @@ def scatter_stream(axes: "Axes", dataset: data.Dataset, record: Record, m: int) 
     unit = np.concatenate([normalise(flat[chosen]), normalise(centres)])
     place = TSNE(metric="cosine", init="random", random_state=0, perplexity=30).fit_transform(unit)
     points, stars, shown = place[: len(chosen)], place[len(chosen) :], truth[chosen]
-    look: dict[str, Any] = {"s": 4, "alpha": 0.45, "linewidths": 0, "rasterized": True}
+    look: dict[str, Any] = {"s": 5, "alpha": 0.45, "linewidths": 0, "rasterized": True}
     for mask, colour, name in ((~shown, style.BACKGROUND, "background"), (shown, style.FOREGROUND, "foreground")):
         axes.scatter(*points[mask].T, color=colour, label=f"{name} snippet", **look)
-    mark: dict[str, Any] = {"s": 190, "edgecolors": "black", "linewidths": 0.9, "zorder": 3}
+    mark: dict[str, Any] = {"s": 95, "edgecolors": "black", "linewidths": 0.9, "zorder": 3}
     for mask, colour, name, shape in (
         (~side, style.BACKGROUND, "background", "s"),
         (side, style.FOREGROUND, "foreground", "o"),
     ):
         axes.scatter(*stars[mask].T, color=colour, marker=shape, label=f"{name} cluster", **mark)
     for k, (x, y) in enumerate(stars):
-        axes.text(x, y, str(k), ha="center", va="center", fontsize=style.SMALL - 1, color="white", zorder=4)
+        axes.text(x, y, str(k), ha="center", va="center", fontsize=style.SMALL - 1.5, color="white", zorder=4)
     axes.set(xticks=(), yticks=())
     return len(flat)
 
