@@ -124,7 +124,7 @@ def test_stale_is_trained_again_unless_accepted(tmp_path):
     assert plan.make_plan([toy], tmp_path).trainings == 1
     assert plan.make_plan([toy], tmp_path).stale == ("t0",)
     assert plan.make_plan([toy], tmp_path, accept_stale=True).todo == ()
-    assert results.frame(toy, tmp_path).status.tolist() == ["stale"]
+    assert records.read(toy, tmp_path).states == ["stale"]
 
 
 def test_nan_is_not_tried_again_and_failed_is(tmp_path):
@@ -133,7 +133,7 @@ def test_nan_is_not_tried_again_and_failed_is(tmp_path):
     results.write_failure(workers.job(tmp_path, "t1", seed=1), "out of memory")
     found = plan.make_plan([toy], tmp_path)
     assert ([job.training_key for job in found.todo], found.nan) == (["t1"], ("t0",))
-    frame = results.frame(toy, tmp_path)
+    frame = records.read(toy, tmp_path).frame()
     assert frame.status.tolist() == ["nan", "failed"]
     assert frame.value.isna().all()
 
@@ -148,8 +148,8 @@ def test_failed_scoring_keeps_the_training(tmp_path):
 def test_frame_is_tidy(tmp_path):
     toy = study(rows=(1,))
     workers.finish(workers.job(tmp_path, "t0", scorings=("s1",)), value=30.0)
-    frame = results.frame(toy, tmp_path)
-    assert tuple(frame.columns) == results.FRAME
+    frame = records.read(toy, tmp_path).frame()
+    assert tuple(frame.columns) == (*records.FRAME, "paper")
     assert frame.value.tolist()[0] == 30.0
     assert frame.status.tolist() == ["ok", "missing"]
     assert frame.label.tolist() == ["label 1"] * 2
@@ -159,10 +159,10 @@ def test_best_is_nan_without_a_curve(tmp_path):
     toy = study(seeds=(0,), rows=(1,))
     toy.columns[0].selection = "best"
     workers.finish(workers.job(tmp_path, "t0"))
-    assert results.frame(toy, tmp_path).value.tolist() == [40.0]
+    assert records.read(toy, tmp_path).frame().value.tolist() == [40.0]
     path = tmp_path / "store/t0/s1/result.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"best": None}))
-    assert results.frame(toy, tmp_path).value.isna().all()
+    assert records.read(toy, tmp_path).frame().value.isna().all()
 
 
 def test_estimate_rests_on_runs_of_this_scale(tmp_path):
@@ -176,7 +176,7 @@ def test_frame_carries_printed_numbers_and_the_settings_in_which_rows_differ(tmp
     text = "title: t\nseeds: 2\nsweep: {case.sigma: [0.5, .inf], paper: {mAP: [41.0, null]}}\n"
     (tmp_path / "s.yaml").write_text(text)
     table = records.read(load(tmp_path / "s.yaml", root=tmp_path), tmp_path).frame()
-    assert [*table.columns] == [*results.FRAME, "paper", "case.sigma"]
+    assert [*table.columns] == [*records.FRAME, "paper", "case.sigma"]
     assert table["case.sigma"].tolist() == [0.5] * 4 + ["inf"] * 4
     assert table.query("column == 'mAP'")["paper"].fillna(-1).tolist() == [41, 41, -1, -1]
     assert table.query("column == 'ACC'")["paper"].isna().all()

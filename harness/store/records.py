@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from harness.study import Column, Row, Run, Study
 
+FRAME = ("study", "row", "label", "seed", "column", "metric", "value", "selection", "status")  # first columns
 FINISHED = frozenset({"ok", "stale"})
 WINDOW = 0.05  # share of a training over which a curve is averaged to give its value at the end of that window
 
@@ -134,15 +136,19 @@ class Records:
                 told = (record.value(column), column.selection, record.status)
                 lines.append((*head, *told, row.paper.get(column.name), *differing[run.row].values()))
         settings = next(iter(differing.values()), {})
-        return pd.DataFrame(lines, columns=[*results.FRAME, "paper", *settings]).astype({"paper": float})
+        return pd.DataFrame(lines, columns=[*FRAME, "paper", *settings]).astype({"paper": float})
 
 
 def find_differences(rows: Sequence["Row"]) -> dict[int, dict[str, Any]]:
     """The settings that are not the same in all rows, by row number and dotted path; None where a row has none."""
     values = {row.number: keys.flat(row.settings) for row in rows}
-    paths = dict.fromkeys(path for own in values.values() for path in own)
-    differing = [path for path in paths if len({str(own.get(path)) for own in values.values()}) > 1]
-    return {number: {path: own.get(path) for path in differing} for number, own in values.items()}
+    differing: dict[int, dict[str, Any]] = {number: {} for number in values}
+    for path in dict.fromkeys(chain.from_iterable(values.values())):
+        found = {number: own.get(path) for number, own in values.items()}
+        if len(set(map(str, found.values()))) > 1:
+            for number, value in found.items():
+                differing[number][path] = value
+    return differing
 
 
 def read(study: "Study", root: Path) -> Records:

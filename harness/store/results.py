@@ -22,12 +22,7 @@ from harness.store.jobs import Job
 from harness.study.keys import flat
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from harness.study import Run, Study
-
-FRAME = ("study", "row", "label", "seed", "column", "metric", "value", "selection", "status")
-
+    from harness.study import Run
 
 STATUSES = ("ok", "nan", "failed")  # of a training that ended
 
@@ -193,38 +188,3 @@ def state(training: Mapping[str, Any], result: Mapping[str, Any], settings: Sett
     if not result:
         return "missing"
     return "ok" if training["digest"] == result["digest"] == digest(settings.case.baseline) else "stale"
-
-
-def frame(study: "Study", root: Path = Path("mlruns")) -> "pd.DataFrame":
-    """One line per run and column; ``value`` is NaN where there is no result (``status`` says why)."""
-    import pandas as pd
-
-    labels = {row.number: row.label for row in study.rows}
-    lines = [
-        (study.name, run.row, labels[run.row], run.seed, column.name, column.metric, value, column.selection, state)
-        for run in study.runs
-        for state, values in [_values(root, study, run)]
-        for column, value in values
-    ]
-    return pd.DataFrame(lines, columns=list(FRAME))
-
-
-def _values(root: Path, study: "Study", run: "Run") -> tuple[str, list[tuple[Any, float]]]:
-    """Status of a run and, for each of its columns, the column and its value."""
-    state = status(root, run)
-    result = (read_result(root, run.training_key, run.scoring_key) or {}) if state in {"ok", "stale"} else {}
-    columns = [column for column in study.columns if column.name in run.columns]
-    return state, [(column, _value(result, column.metric, column.selection)) for column in columns]
-
-
-def _value(result: Mapping[str, Any], metric: str, selection: str) -> float:
-    source = result if selection == "last" else result.get("best") or {}
-    return float(source.get("metrics", {}).get(metric, float("nan")))
-
-
-def values(frame: "pd.DataFrame") -> dict[tuple[int, str], dict[int, float]]:
-    """(row, column) -> seed -> value, NaN for a run without result."""
-    out: dict[tuple[int, str], dict[int, float]] = {}
-    for row, column, seed, value in zip(frame["row"], frame["column"], frame["seed"], frame["value"]):
-        out.setdefault((int(row), str(column)), {})[int(seed)] = float(value)
-    return out

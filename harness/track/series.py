@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from math import isfinite, nan
 from pathlib import Path
 from statistics import fmean, stdev
@@ -83,8 +84,11 @@ def summarise(records: "Records") -> dict[int, dict[str, float]]:
 def list_varied(rows: Sequence["Row"]) -> list[str]:
     """Paths of the settings that differ between rows: the others stand in each run's settings.yaml."""
     flat = [keys.flat(row.settings) for row in rows]
-    names = dict.fromkeys(name for values in flat for name in values)
-    return [name for name in names if len({values.get(name) for values in flat}) > 1]
+    varied = []
+    for name in dict.fromkeys(chain.from_iterable(flat)):
+        if len({values.get(name) for values in flat}) > 1:
+            varied.append(name)
+    return varied
 
 
 def describe(records: "Records") -> str:

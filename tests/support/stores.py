@@ -8,7 +8,7 @@ import pandas as pd
 
 from harness import study
 from harness.store import results
-from harness.store.records import Record, Records
+from harness.store.records import FRAME, Record, Records
 from harness.study.metrics import CURVE
 
 HEAD = """
@@ -49,7 +49,7 @@ def frame(loaded: study.Study, values: Values) -> pd.DataFrame:
             given = values.get((run.row, column.name), ())
             value = given[run.seed] if run.seed < len(given) else np.nan
             lines.append((loaded.name, run.row, row.label, run.seed, column.name, column.metric, value, "last", "ok"))
-    return pd.DataFrame(lines, columns=list(results.FRAME))
+    return pd.DataFrame(lines, columns=list(FRAME))
 
 
 def records(loaded: study.Study, values: Values) -> Records:
