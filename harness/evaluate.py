@@ -9,7 +9,7 @@ are refused; ``--lenient`` counts what the released evaluator counts (a score th
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,9 +39,12 @@ def collect(ground_truth: Mapping[str, Any], results: Mapping[str, Any], subset:
     from harness.compute.localize import Detections
 
     videos = {name: v["annotations"] for name, v in ground_truth["database"].items() if v["subset"] == subset}
-    classes = {label: i for i, label in enumerate(dict.fromkeys(a["label"] for v in videos.values() for a in v))}
-    index = {name: i for i, name in enumerate(dict.fromkeys([*videos, *results]))}  # unknown videos: no segments
-    segments = [[(*map(float, a["segment"]), classes[a["label"]]) for a in videos.get(name, ())] for name in index]
+    classes = number_names(entry["label"] for entries in videos.values() for entry in entries)
+    index = number_names([*videos, *results])  # unknown videos: no segments
+    segments = []
+    for name in index:
+        own = [(*map(float, entry["segment"]), classes[entry["label"]]) for entry in videos.get(name, ())]
+        segments.append(np.array(own, np.float64).reshape(-1, 3))
     rows = [
         (index[name], classes[p["label"]], float(p["score"]), *map(float, p["segment"]))
         for name, found in results.items()
@@ -49,7 +52,12 @@ def collect(ground_truth: Mapping[str, Any], results: Mapping[str, Any], subset:
     ]
     video, label, score, start, end = np.array(rows, np.float64).reshape(-1, 5).T
     found = Detections(video.astype(np.int64), label.astype(np.int64), score, start, end)
-    return Task(tuple(classes), [np.array(s, np.float64).reshape(-1, 3) for s in segments], found)
+    return Task(tuple(classes), segments, found)
+
+
+def number_names(names: Iterable[str]) -> dict[str, int]:
+    """Name -> position among the names that differ, in the order of first mention."""
+    return {name: position for position, name in enumerate(dict.fromkeys(names))}
 
 
 def average_precision(task: Task, tiou: Sequence[float]) -> dict[str, list[float]]:
@@ -124,11 +132,13 @@ def read(path: Path) -> Any:
 
 def table(report: Mapping[str, Any], per_class: bool) -> str:
     """The report for people, in percent."""
-    columns = [f"{t:.2f}" for t in report["tiou"]]
+    heads = "".join(f"{tiou:>7.2f}" for tiou in report["tiou"])
     rows = {"mAP": report["mAP"]} | (report["per_class"] if per_class else {})
     width = max(len("AP at tIoU, %"), *map(len, rows))
-    lines = [f"{'AP at tIoU, %':<{width}}" + "".join(f"{c:>7}" for c in columns)]
-    lines += [f"{name:<{width}}" + "".join(f"{100 * v:7.2f}" for v in values) for name, values in rows.items()]
+    lines = [f"{'AP at tIoU, %':<{width}}{heads}"]
+    for name, values in rows.items():
+        cells = "".join(f"{100 * value:7.2f}" for value in values)
+        lines.append(f"{name:<{width}}{cells}")
     names = {"avg": "the tIoUs above"}
     lines += ["", "average mAP over, %"]
     lines += [f"  {names.get(name, name):<{width}}{100 * v:7.2f}" for name, v in report["average"].items()]

@@ -100,7 +100,8 @@ def find_row(name: str, rest: str, arguments: argparse.Namespace) -> Trained:
     row, _, seed = rest.partition(":")
     options = {key: getattr(arguments, key) for key in ("base", "data", "quick")}
     found = study.load(name, **options, sets=arguments.set, root=arguments.output)
-    rows = {str(own.number): own for own in found.rows} | {own.label: own for own in found.rows}
+    rows = {str(own.number): own for own in found.rows}
+    rows |= {own.label: own for own in found.rows}
     if row not in rows:
         raise ConfigError([f"{found.path}: no row '{row}'; {hint(row, rows)}"])
     keys = {run.seed: run.training_key for run in found.runs if run.row == rows[row].number}
@@ -177,9 +178,12 @@ def score_videos(
     checkpoints = [read_checkpoint(folder) for folder in trained.folders]
     expected = read_expected(checkpoints[0], arguments.snippet_seconds)
     dataset = load_cached(place / "new", lambda: pend_features(arguments.features, expected))
+    mean: dict[str, np.ndarray] = {}
     scored = [apply_checkpoint(content, trained.settings, dataset) for content in checkpoints]
     shared = [name for name in scored[0] if name not in {"P_C", "Q_R", "embedding"}]  # clusters have no common order
-    return dataset, {name: np.mean([scores[name] for scores in scored], 0) for name in shared}
+    for name in shared:
+        mean[name] = np.mean([scores[name] for scores in scored], 0)
+    return dataset, mean
 
 
 def apply_checkpoint(

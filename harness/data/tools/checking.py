@@ -35,12 +35,15 @@ class Checked:
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain values."""
-        per_class = {s: dict(zip(self.classes, facts.per_class.tolist())) for s, facts in self.facts.items()}
+        splits, per_class = {}, {}
+        for split, facts in self.facts.items():
+            splits[split] = facts.as_json()
+            per_class[split] = dict(zip(self.classes, facts.per_class.tolist()))
         return {
             "name": self.name,
             "layout": self.layout,
             "streams": dict(zip(self.streams, self.widths)),
-            "splits": {split: facts.as_json() for split, facts in self.facts.items()},
+            "splits": splits,
             "instances_per_class": per_class,
             "sound": self.sound,
             "findings": [asdict(finding) for finding in self.findings.found],

@@ -22,6 +22,16 @@ class Seen:
     parts: list[Part]
     contents: list[Contents]
 
+    @property
+    def finite(self) -> bool:
+        """Whether all its numbers are."""
+        return all(contents.finite for contents in self.contents)
+
+    @property
+    def means(self) -> list[np.ndarray]:
+        """The mean snippet of each stream, (D,) each."""
+        return [contents.mean for contents in self.contents]
+
 
 def check_copies(seen: list[Seen], findings: Findings) -> None:
     """The same numbers in two places: videos of both splits, of one split, two streams of a video."""
@@ -50,18 +60,19 @@ def check_constant(seen: list[Seen], folder: Folder, findings: Findings) -> None
         known = [video.contents[stream] for video in seen if video.contents[stream].finite]
         if len({contents.low.shape for contents in known}) != 1:
             continue
-        low, high = np.min([c.low for c in known], 0), np.max([c.high for c in known], 0)
+        low = np.min([contents.low for contents in known], 0)
+        high = np.max([contents.high for contents in known], 0)
         if dead := int((low == high).sum()):
             findings.warn(folder.path, f"{dead} of {len(low)} features never change", f"stream '{name}'")
 
 
 def check_order(seen: list[Seen], streams: tuple[str, ...], findings: Findings) -> None:
     """Videos whose two streams look like the other one does elsewhere."""
-    known = [video for video in seen if all(contents.finite for contents in video.contents)]
-    shapes = {tuple(contents.mean.shape for contents in video.contents) for video in known}
-    if len(streams) != 2 or len(shapes) != 1 or len(set(*shapes)) != 1 or len(known) < FEW:
+    known = [video for video in seen if video.finite]
+    shapes = {mean.shape for video in known for mean in video.means}
+    if len(streams) != 2 or len(shapes) != 1 or len(known) < FEW:
         return
-    means = np.array([[contents.mean for contents in video.contents] for video in known])  # (V, 2, D)
+    means = np.array([video.means for video in known])  # (V, 2, D)
     usual = np.median(means, 0)
     straight = np.linalg.norm(means - usual, axis=-1).sum(1)
     crossed = np.linalg.norm(means - usual[::-1], axis=-1).sum(1)

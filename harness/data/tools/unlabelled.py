@@ -55,18 +55,19 @@ def list_parts(folder: Path, streams: Sequence[str], findings: Findings) -> dict
     if not folder.is_dir():
         raise DataError([f"--features: '{folder}' is not a folder"])
     here = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    parts: dict[str, list[Part]] = {}
     if set(streams) <= set(here):
-        ids = sorted({path.stem for stream in streams for path in (folder / stream).glob("*.npy")})
-        parts = {video: [Part(folder / stream / f"{video}.npy") for stream in streams] for video in ids}
+        for video in sorted({path.stem for stream in streams for path in (folder / stream).glob("*.npy")}):
+            parts[video] = [Part(folder / stream / f"{video}.npy") for stream in streams]
     elif set(streams) <= set(HALVES) and any(folder.glob("*.npy")):
-        ids = sorted(path.stem for path in folder.glob("*.npy"))
-        parts = {video: [Part(folder / f"{video}.npy", HALVES[stream]) for stream in streams] for video in ids}
+        for video in sorted(path.stem for path in folder.glob("*.npy")):
+            parts[video] = [Part(folder / f"{video}.npy", HALVES[stream]) for stream in streams]
     else:
         text = f"the run takes streams {', '.join(streams)}; here are folders {', '.join(here) or 'none'}"
         raise DataError([f"{folder}: {text}; expected STREAM/ID.npy"])
     if not parts:
         raise DataError([f"{folder}: no video; expected ID.npy files"])
-    for video in ids:
+    for video in parts:
         if trouble := refuse_id(video):
             findings.error(folder, f"video id {video[:80]!r} {trouble}")
     return parts
