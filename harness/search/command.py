@@ -172,13 +172,17 @@ def compare(
     for seed in task.fresh:
         wanted += [(DEFAULT, task.default, seed), (WINNER, tuned, seed)]
     measured = trainer.train(wanted)
+    default, winner = {}, {}
+    for seed in task.fresh:
+        default[seed] = measured[DEFAULT, seed]
+        winner[seed] = measured[WINNER, seed]
     return Findings(
         task=task,
         done=trials,
         best=best,
         validation={seed: measured[VALIDATION, seed] for seed in task.seeds},
-        default={seed: measured[DEFAULT, seed] for seed in task.fresh},
-        tuned={seed: measured[WINNER, seed] for seed in task.fresh},
+        default=default,
+        tuned=winner,
         front=proposals.find_front(study),
         importances=proposals.measure_importances(task, study),
     )

@@ -62,7 +62,8 @@ def draw_history(found: Findings) -> Drawn:
 
     objective, default = found.task.objectives[0], average(found.validation, found.task.metrics[0])
     done = list_complete(found)
-    numbers, values = [trial.number for trial in done], [trial.objectives[0] for trial in done]
+    numbers = [trial.number for trial in done]
+    values = [trial.objectives[0] for trial in done]
     choose = max if objective.direction == "maximize" else min
     figure, axes = plt.subplots(figsize=(style.COLUMN * 1.3, 2.9))
     axes.scatter(numbers, values, s=16, color=style.PALETTE[0], label="trial")
@@ -70,7 +71,8 @@ def draw_history(found: Findings) -> Drawn:
     cut = [trial for trial in found.done if trial.state == "pruned" and trial.seeds[0]]
     if cut:
         look: dict[str, Any] = {"s": 16, "facecolor": "none", "edgecolor": style.PALETTE[0], "label": "pruned"}
-        axes.scatter([trial.number for trial in cut], [float(np.mean(trial.seeds[0])) for trial in cut], **look)
+        means = [float(np.mean(trial.seeds[0])) for trial in cut]
+        axes.scatter([trial.number for trial in cut], means, **look)
     axes.scatter([found.best.number], [found.best.objectives[0]], label=f"winner, trial {found.best.number}", **STAR)
     if isfinite(default):
         axes.axhline(default, linestyle="--", color=DEFAULT, label="default settings")
@@ -243,11 +245,12 @@ def draw_front(found: Findings) -> Drawn | None:
     pairs = list(combinations(range(len(metrics)), 2))
     if not pairs:
         return None
+    reached = np.reshape([trial.objectives for trial in done], (-1, len(metrics)))
+    front = np.reshape(sorted(trial.objectives for trial in done if trial.number in found.front), (-1, len(metrics)))
     figure, panels = plt.subplots(1, len(pairs), figsize=(3.2 * len(pairs) + 0.4, 2.9), squeeze=False)
     for axes, (i, j) in zip(panels[0], pairs):
-        axes.scatter([t.objectives[i] for t in done], [t.objectives[j] for t in done], s=14, color=DEFAULT)
-        front = sorted(t.objectives for t in done if t.number in found.front)
-        axes.plot([v[i] for v in front], [v[j] for v in front], "o-", markersize=4, color=style.PALETTE[0])
+        axes.scatter(reached[:, i], reached[:, j], s=14, color=DEFAULT)
+        axes.plot(front[:, i], front[:, j], "o-", markersize=4, color=style.PALETTE[0])
         axes.scatter([found.best.objectives[i]], [found.best.objectives[j]], **STAR)
         axes.set(xlabel=metrics[i], ylabel=metrics[j])
     figure.tight_layout()

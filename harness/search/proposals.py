@@ -231,7 +231,10 @@ def tell(task: Task, view: optuna.Study, attempt: Attempt) -> None:
     if attempt.state != TrialState.COMPLETE:
         view.tell(trial, state=attempt.state)
         return
-    view.tell(trial, [float(np.mean([seed.values[name] for seed in measured])) for name in task.metrics])
+    means = []
+    for name in task.metrics:
+        means.append(float(np.mean([seed.values[name] for seed in measured])))
+    view.tell(trial, means)
 
 
 def measure_violation(constraint: Constraint, seeds: Sequence[Measurement]) -> float:
@@ -248,8 +251,10 @@ def repeat(view: optuna.Study, trial: optuna.Trial, ended: FrozenTrial) -> None:
         trial.set_constraint(name, value)
     for step, value in ended.intermediate_values.items():
         trial.report(value, step)
-    complete = ended.state == TrialState.COMPLETE
-    view.tell(trial, ended.values if complete else None, state=None if complete else ended.state)
+    if ended.state == TrialState.COMPLETE:
+        view.tell(trial, ended.values)
+    else:
+        view.tell(trial, state=ended.state)
 
 
 def read_trials(task: Task, study: optuna.Study) -> list[Trial]:
@@ -258,11 +263,12 @@ def read_trials(task: Task, study: optuna.Study) -> list[Trial]:
 
 def read_trial(task: Task, ended: FrozenTrial) -> Trial:
     """A trial that ended, without Optuna."""
+    seeds = [tuple(ended.user_attrs.get(f"seeds {number}", ())) for number in range(len(task.objectives))]
     return Trial(
         number=ended.number,
         state=STATES[ended.state],
         values=decode_values(task, ended.params),
-        seeds=tuple(tuple(ended.user_attrs.get(f"seeds {i}", ())) for i in range(len(task.objectives))),
+        seeds=tuple(seeds),
         objectives=tuple(ended.values) if ended.state == TrialState.COMPLETE else (),
         feasible=all(value <= 0 for value in ended.constraints.values()),
         reason=ended.user_attrs.get("reason", ""),
@@ -277,8 +283,9 @@ def find_front(study: optuna.Study) -> list[int]:
 def measure_importances(task: Task, study: optuna.Study) -> dict[str, list[float]]:
     """fANOVA importance of each setting for the first objective, one value per seed; empty with too few trials."""
     done = [trial for trial in read_trials(task, study) if trial.state == "complete"]
-    varied = [path for path in task.space if len({str(trial.values[path]) for trial in done}) > 1]
-    differing = [len({trial.seeds[0][seed] for trial in done}) > 1 for seed in task.seeds]
+    varied = any(str(trial.values[path]) != str(done[0].values[path]) for trial in done for path in task.space)
+    per_seed = zip(*(trial.seeds[0] for trial in done))
+    differing = [len(set(reached)) > 1 for reached in per_seed]
     if len(done) < 4 or not varied or not all(differing):
         return {}
     out: dict[str, list[float]] = {path: [] for path in task.space}

@@ -1,5 +1,6 @@
 """A search's report: trials.csv, best.yaml, report.md, report.html and figures; the summary on the terminal."""
 
+from collections import Counter
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
@@ -78,8 +79,8 @@ def list_notes(found: Findings) -> list[str]:
 def count_trials(found: Findings) -> str:
     """How many trials ended how, and what pruning saved."""
     task, trials = found.task, found.done
-    counts = {state: sum(trial.state == state for trial in trials) for state in ("complete", "pruned", "failed")}
-    said = ", ".join(f"{number} {state}" for state, number in counts.items())
+    counts = Counter(trial.state for trial in trials)
+    said = ", ".join(f"{counts[state]} {state}" for state in ("complete", "pruned", "failed"))
     if task.rescores:
         return f"{len(trials)} trials ({said}), read from {len(task.seeds)} finished trainings; none was pruned."
     saved = sum(len(task.seeds) - len(trial.seeds[0]) for trial in trials if trial.state == "pruned")
@@ -117,6 +118,8 @@ def format_markdown(found: Findings, notes: Sequence[str], pictures: Sequence[Pi
     """report.md."""
     comparison = [format_cells(line) for line in found.comparison]
     influence = [(path, f"{share:.3f}", f"{half:.3f}") for path, share, half in found.influence]
+    bullets = [f"- {note}" for note in notes]
+    shown = [f"![{picture.title}]({picture.path.name})\n\n{picture.caption}" for picture in pictures]
     parts = [
         f"# {found.task.study.title}",
         f"**{word_verdict(found)}**",
@@ -126,8 +129,8 @@ def format_markdown(found: Findings, notes: Sequence[str], pictures: Sequence[Pi
         format_table(("setting", "default", "best"), found.changes),
         "## Importance (fANOVA, over seeds)",
         format_table(("setting", "importance", "±"), influence),
-        "\n".join(f"- {note}" for note in notes),
-        *(f"![{picture.title}]({picture.path.name})\n\n{picture.caption}" for picture in pictures),
+        "\n".join(bullets),
+        *shown,
     ]
     return "\n\n".join(parts) + "\n"
 

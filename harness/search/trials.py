@@ -77,7 +77,10 @@ class TrainingEvaluator:
                 clashes[number] = Measurement(reason="; ".join(error.errors))
         wanted = [(number, own, seed) for number, own in settings.items() for seed in seeds]
         measured = self.train(wanted)
-        return [[clashes.get(number) or measured[number, seed] for seed in seeds] for number, _ in candidates]
+        found = []
+        for number, _ in candidates:
+            found.append([clashes.get(number) or measured[number, seed] for seed in seeds])
+        return found
 
     def train(self, wanted: Sequence[tuple[int, Settings, int]]) -> dict[tuple[int, int], Measurement]:
         """(number, settings, seed) -> what was measured, by number and seed."""
