@@ -111,7 +111,11 @@ def _wrong_segment(segment: list[Any], where: str) -> Problem | None:
     start, end = ends
     if math.isfinite(start) and math.isfinite(end) and start < end:
         return None
-    kind = "zero length" if start == end else "inverted" if end < start else "not finite"
+    kind = "not finite"
+    if start == end:
+        kind = "zero length"
+    elif end < start:
+        kind = "inverted"
     return Problem(where, f"{shown(segment)} ({kind}); allowed: finite seconds, start before end", countable=True)
 
 
@@ -141,7 +145,9 @@ def number(value: Any) -> float | None:
 def shown(value: Any) -> str:
     """``value`` as a message shows it."""
     text = json.dumps(value, ensure_ascii=False)  # NaN and Infinity as JSON files in use write them
-    return ("the text " if isinstance(value, str) else "") + (text if len(text) <= 60 else text[:57] + "...")
+    if len(text) > 60:
+        text = text[:57] + "..."
+    return f"the text {text}" if isinstance(value, str) else text
 
 
 def nearest(name: str, allowed: Collection[str]) -> str:

@@ -4,7 +4,7 @@
 videos or proposals (but for "gaussian" suppression).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -238,13 +238,22 @@ def detect(inference: Inference, settings: Localization, seconds: np.ndarray) ->
     step = seconds[pairs[0]] / (settings.upsampling * T)  # seconds per fine position
     found = proposals(inference, pairs, settings.thresholds, settings)
     if settings.nms_join:
-        apart = [[p for name, p in found if name == group] for group in inference.groups]
-        each = [_suppressed(segments(some, step), len(pairs[0]), settings) for some in apart if some]
-        joined = Segments(*(np.concatenate(values) for values in zip(*each)))
-        kept = _suppressed(joined, len(pairs[0]), replace(settings, nms_threshold=settings.nms_join))
+        kept = join_groups(found, inference.groups, step, settings)
     else:
         kept = _suppressed(segments([p for _, p in found], step), len(pairs[0]), settings)
     return Detections(pairs[0][kept.sequence], pairs[1][kept.sequence], kept.score, kept.start, kept.end)
+
+
+def join_groups(
+    found: Sequence[tuple[str, Proposals]], groups: Iterable[str], step: np.ndarray, settings: Localization
+) -> Segments:
+    """NMS within each group, then, at ``nms_join``, within all that these keep."""
+    kept = []
+    for group in groups:
+        if own := [p for name, p in found if name == group]:
+            kept.append(_suppressed(segments(own, step), len(step), settings))
+    joined = Segments(*(np.concatenate(values) for values in zip(*kept)))
+    return _suppressed(joined, len(step), replace(settings, nms_threshold=settings.nms_join))
 
 
 def segments(found: Sequence[Proposals], step: np.ndarray) -> Segments:

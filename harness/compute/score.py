@@ -63,7 +63,10 @@ class Evaluations:
         return {"step": self.steps[index], "metrics": self.metrics[index]}
 
     def curve(self) -> dict[str, list[Any]]:
-        return {"step": list(self.steps)} | {k: [m[k] for m in self.metrics] for k in self.metrics[-1]}
+        out: dict[str, list[Any]] = {"step": list(self.steps)}
+        for name in self.metrics[-1]:
+            out[name] = [metrics[name] for metrics in self.metrics]
+        return out
 
 
 def refined(scores: Mapping[str, np.ndarray], cat: float) -> np.ndarray:

@@ -35,7 +35,9 @@ AMBIGUOUS = "Ambiguous"  # THUMOS14's label of segments that its annotators coul
 def correct(listing: Listing, knobs: FolderKnobs) -> Listing:
     """The listing as ``corrections`` and ``ambiguous`` ask: without excluded videos, without ambiguous segments."""
     excluded = CORRECTIONS[knobs.corrections].excluded if knobs.corrections != "none" else {}
-    ids = {split: [video for video in videos if video not in excluded] for split, videos in listing.ids.items()}
+    ids = {}
+    for split, videos in listing.ids.items():
+        ids[split] = [video for video in videos if video not in excluded]
     entries = {video: entry for video, entry in listing.entries.items() if video not in excluded}
     if knobs.ambiguous == "ignore":
         entries = {video: leave_out_ambiguous(entry) for video, entry in entries.items()}

@@ -25,12 +25,14 @@ class Split:
     def subset(self, videos: np.ndarray, features: bool = True) -> "Split":
         """The videos at these positions, in this order; their features are copied, or left out."""
         rows = [np.arange(self.offsets[v], self.offsets[v + 1]) for v in videos if features]
+        ids = tuple(self.ids[v] for v in videos)
+        segments = tuple(self.segments[v] for v in videos)
         return Split(
-            tuple(self.ids[v] for v in videos),
+            ids,
             np.asarray(self.features)[np.concatenate([np.zeros(0, np.int64), *rows])],
             np.concatenate([[0], np.cumsum(self.lengths[videos])]),
             self.labels[videos],
-            tuple(self.segments[v] for v in videos),
+            segments,
             self.snippet_seconds[videos],
         )
 

@@ -50,4 +50,6 @@ class Findings:
 
 def escape_controls(text: str) -> str:
     """``text`` with characters that a terminal would act on as Python writes them."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

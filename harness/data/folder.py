@@ -105,12 +105,16 @@ def pend(source: Source) -> PendingDataset:
 def pend_split(folder: Folder, split: str, found: Survey) -> PendingSplit:
     """A split of the folder; its features are read video by video."""
     videos, width = found.annotations.videos[split], max(found.widths)
+    ids = tuple(video.id for video in videos)
+    labels = np.stack([video.labels for video in videos])
+    segments = tuple(video.segments for video in videos)
+    snippet_seconds = np.array([video.snippet_seconds for video in videos])
     described = Split(
-        tuple(video.id for video in videos),
+        ids,
         np.empty((0, len(folder.streams), width), np.float32),
         np.concatenate([[0], np.cumsum(found.lengths[split])]),
-        np.stack([video.labels for video in videos]),
-        tuple(video.segments for video in videos),
-        np.array([video.snippet_seconds for video in videos]),
+        labels,
+        segments,
+        snippet_seconds,
     )
-    return PendingSplit(described, (stack_streams(folder.find_parts(split, video.id), width) for video in videos))
+    return PendingSplit(described, (stack_streams(folder.find_parts(split, video), width) for video in ids))

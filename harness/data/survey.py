@@ -79,12 +79,17 @@ def leave_out_absent(folder: Folder, listing: Listing, findings: Findings) -> Li
     """The listing without videos that lack a feature file."""
     ids: dict[str, list[str]] = {}
     for split in SPLITS:
-        here = [v for v in listing.ids[split] if all(part.path.exists() for part in folder.find_parts(split, v))]
+        here = [video for video in listing.ids[split] if has_parts(folder, split, video)]
         ids[split] = here
         if absent := len(listing.ids[split]) - len(here):
             findings.warn(listing.file, f"{absent} of {len(listing.ids[split])} {split} videos have no features")
     kept = {video for split in SPLITS for video in ids[split]}
     return replace(listing, ids=ids, entries={v: entry for v, entry in listing.entries.items() if v in kept})
+
+
+def has_parts(folder: Folder, split: str, video: str) -> bool:
+    """Whether each feature file of a video is there."""
+    return all(part.path.exists() for part in folder.find_parts(split, video))
 
 
 def examine(folder: Folder, findings: Findings) -> Survey | None:
