@@ -251,10 +251,8 @@ def repeat(view: optuna.Study, trial: optuna.Trial, ended: FrozenTrial) -> None:
         trial.set_constraint(name, value)
     for step, value in ended.intermediate_values.items():
         trial.report(value, step)
-    if ended.state == TrialState.COMPLETE:
-        view.tell(trial, ended.values)
-    else:
-        view.tell(trial, state=ended.state)
+    values = ended.values if ended.state == TrialState.COMPLETE else None
+    view.tell(trial, values, state=ended.state)
 
 
 def read_trials(task: Task, study: optuna.Study) -> list[Trial]:
