@@ -44,12 +44,15 @@ class Evidence:
 
 def collect(records: "Records", claim: "AnyClaim") -> Evidence:
     """The evidence on one claim."""
-    return Evidence(
-        tuple(compare(records, claim)),
-        within=claim.stable_within if isinstance(claim, StableWithin) else None,
-        margin=claim.least if isinstance(claim, Beats) else None,
-        unit=" to the bound" if isinstance(claim, Level) else "",
-    )
+    evidence = Evidence(tuple(compare(records, claim)))
+    match claim:
+        case StableWithin():
+            return replace(evidence, within=claim.stable_within)
+        case Beats():
+            return replace(evidence, margin=claim.least)
+        case Level():
+            return replace(evidence, unit=" to the bound")
+    return evidence
 
 
 def compare(records: "Records", claim: "AnyClaim") -> Iterator[np.ndarray]:

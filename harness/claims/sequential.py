@@ -32,4 +32,5 @@ def plan_look(records: "Records") -> "Study | None":
 
 def count_seeds(study: "Study") -> dict[int, int]:
     """Seeds per row number."""
-    return dict(Counter(row for row, _ in {(run.row, run.seed) for run in study.runs}))
+    pairs = {(run.row, run.seed) for run in study.runs}
+    return dict(Counter(row for row, _ in pairs))

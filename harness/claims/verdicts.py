@@ -92,12 +92,14 @@ def mechanics(study: "Study") -> bool:
 def count_seeds(numbers: Sequence[int]) -> str:
     """'5 seeds', '5 to 20 seeds'."""
     least, most = min(numbers, default=0), max(numbers, default=0)
-    return f"{least if least == most else f'{least} to {most}'} seed{'' if most == 1 else 's'}"
+    number = f"{most}" if least == most else f"{least} to {most}"
+    return f"{number} seed" if most == 1 else f"{number} seeds"
 
 
 def scope(study: "Study", rows: Sequence[int]) -> str:
     """'on synthetic, preset paper, 5 seeds': where what is said of these rows holds."""
-    counts = [len({run.seed for run in study.runs if run.row == row}) for row in rows]
+    pairs = {(run.row, run.seed) for run in study.runs}
+    counts = [sum(row == number for row, _ in pairs) for number in rows]
     return f"on {study.data}, preset {preset_of(study, rows)}, {count_seeds(counts)}"
 
 

@@ -11,14 +11,18 @@ from harness.claims.verdicts import STATUSES, Verdict
 
 def count_statuses(verdicts: Sequence[Verdict]) -> dict[str, int]:
     """How many claims have each status."""
-    return {status: sum(v.status == status for v in verdicts) for status in STATUSES}
+    statuses = [verdict.status for verdict in verdicts]
+    return {status: statuses.count(status) for status in STATUSES}
 
 
 def as_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """JSON values; NaN as null."""
-    return [
-        {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in asdict(x).items()} for x in verdicts
-    ]
+    return [{name: hide_nan(value) for name, value in asdict(verdict).items()} for verdict in verdicts]
+
+
+def hide_nan(value: Any) -> Any:
+    """None for a number that JSON does not have."""
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def interval_text(v: Verdict) -> str:

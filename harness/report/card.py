@@ -79,19 +79,22 @@ def format_card(cards: Sequence[Card], scope: str, others: Sequence[Other], matr
     contrasts = list_contrasts(cards)
     measured = [contrast.verdict for contrast in contrasts]
     total = wording.count_statuses(measured)
+    shown = [status for status, number in total.items() if number]
+    sentences = {(verdict.section, verdict.quote) for verdict in measured}
+    synthetic = any(card.done and claims.synthetic(card.study) for card in cards)
     page = make_environment().get_template("index.html")
     return page.render(
         cards=cards,
         contrasts=contrasts,
         total=total,
-        shown=[status for status, number in total.items() if number],
-        sentences=len({(verdict.section, verdict.quote) for verdict in measured}),
+        shown=shown,
+        sentences=len(sentences),
         unmeasured=sum(card.unmeasured for card in cards),
         words=wording.words_of(measured),
         scope=scope,
         others=others,
         matrix=matrix,
-        synthetic=any(card.done and claims.synthetic(card.study) for card in cards),
+        synthetic=synthetic,
     )
 
 
@@ -143,9 +146,12 @@ def make_card(records: Records, say: Say = ignore) -> Card:
 
 def list_scope(options: Mapping[str, Any]) -> list[str]:
     """What tells the file of a card of other data, base or scale from the usual one."""
-    data, base = options.get("data"), options.get("base")
-    named = [Path(data).resolve().name if data else "", Path(base).stem if base else ""]
-    return [part for part in [*named, "quick" if options.get("quick") else ""] if part]
+    scope = []
+    if options.get("data"):
+        scope.append(Path(options["data"]).resolve().name)
+    if options.get("base"):
+        scope.append(Path(options["base"]).stem)
+    return [*scope, "quick"] if options.get("quick") else scope
 
 
 def describe_scope(cards: Sequence[Card]) -> str:

@@ -36,15 +36,20 @@ def format_latex(study: "Study", cells: Sequence[Cell], notes: Sequence[str]) ->
     groups = groupby(zip(shown.lines, lines), key=lambda entry: entry[0].group)
     closer = r"\renewcommand{\arraystretch}{0.81}" if len(lines) > LONG else ""
     width = measure_width(shown, stacked=wide)
+    size = next(size for letters, size in SIZES if width <= letters)
+    align = [ALIGN.get(head.kind, "r") for head in shown.heads]
+    sections = []
+    for _, entries in groups:
+        sections.append([text for _, text in entries])
     template = make_environment().get_template("table.tex")
     return template.render(
         title=study.title,
         name=study.name,
-        size=next(size for letters, size in SIZES if width <= letters) + closer,
+        size=size + closer,
         note_size=r"\scriptsize" if len(lines) > LONG else r"\footnotesize",
-        align="".join(ALIGN.get(head.kind, "r") for head in shown.heads),
+        align="".join(align),
         heads=list_heads(shown, stacked=wide),
-        sections=[[text for _, text in entries] for _, entries in groups],
+        sections=sections,
         notes=notes,
     )
 

@@ -77,9 +77,9 @@ def name_column(column: "Column") -> str:
 
 def lay_out(study: "Study", cells: Sequence[Cell], differences: bool = False) -> Layout:
     """The table of a study in the layout that it asks for; ``differences`` to the reference row, where there is one."""
-    by_column = {
-        column.name: [cell for cell in cells if cell.column == name_column(column)] for column in study.columns
-    }
+    by_column = {}
+    for column in study.columns:
+        by_column[column.name] = [cell for cell in cells if cell.column == name_column(column)]
     if study.reported:
         return lay_comparison(study, by_column)
     return lay_ablation(study, by_column, differences)
@@ -96,8 +96,8 @@ def lay_ablation(study: "Study", by_column: Mapping[str, Sequence[Cell]], differ
     for column in study.columns:
         columns += list(lay_column(name_column(column), by_column[column.name], differences))
     columns.append((Head("n", "n"), count_seeds(rows, by_column)))
-    lines = [Line("ablation", texts) for texts in zip(*(texts for _, texts in columns))]
-    heads = tuple(head for head, _ in columns)
+    heads, texts = zip(*columns)
+    lines = [Line("ablation", cells) for cells in zip(*texts)]
     return Layout(heads, tuple(lines), find_best(heads, lines, study))
 
 
@@ -222,7 +222,8 @@ def read_mean(text: str) -> float:
 
 def list_ticks(study: "Study") -> list[str]:
     """Toggles shown as columns of check marks; one alone says no more than a label."""
-    ticks = [name for name in study.toggles if any(row.on for row in study.rows)]
+    toggled = any(row.on for row in study.rows)
+    ticks = list(study.toggles) if toggled else []
     return ticks if len(ticks) > 1 or not has_labels(study) else []
 
 

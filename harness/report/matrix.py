@@ -27,7 +27,10 @@ def make_matrix(reports: Path) -> Matrix:
         claim = (told["section"], told["quote"], told["note"], told["asserted"])
         claims.setdefault(claim, {})[told["data"], told["preset"]] = told
     ordered = sorted(claims.values(), key=lambda found: min(map(verdicts.index, found.values())))
-    return Matrix(columns, [(next(iter(found.values())), [found.get(c) for c in columns]) for found in ordered])
+    lines = []
+    for found in ordered:
+        lines.append((next(iter(found.values())), [found.get(column) for column in columns]))
+    return Matrix(columns, lines)
 
 
 def read_verdicts(reports: Path) -> Iterator[Told]:

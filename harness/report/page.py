@@ -4,6 +4,7 @@ import base64
 import json
 from collections.abc import Mapping
 from functools import cache
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,9 +96,10 @@ def format_page(report: Report, links: Mapping[str, str]) -> str:
 def compare_settings(study: "Study") -> dict[str, Any]:
     """Settings beside those of the preset: what all rows share, what varies between rows, and everything."""
     flat = [keys.flat(row.settings) for row in study.rows]
-    names = list(dict.fromkeys(name for values in flat for name in values))
     preset = read_preset(study.base)
-    columns = {name: [str(values.get(name, "")) for values in flat] for name in names}
+    columns: dict[str, list[str]] = {}
+    for name in dict.fromkeys(chain(*flat)):
+        columns[name] = [str(values.get(name, "")) for values in flat]
     varies = {name: found for name, found in columns.items() if len(set(found)) > 1}
     same = {name: found[0] for name, found in columns.items() if name not in varies}
     common = [(name, preset.get(name, ""), value) for name, value in same.items() if value != preset.get(name, "")]

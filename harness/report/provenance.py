@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
@@ -25,23 +25,36 @@ def list_facts(records: Records) -> dict[str, str]:
     study, trainings, root = records.study, records.trainings, records.root
     done = [training for training in trainings.values() if training.get("status") == "ok"]
     seconds = sum(training.get("seconds", {}).get("total", 0) for training in done)
-    ends = sorted(training["finished"] for training in done)
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    stored, torches = list_values(done, "digest"), list_values(done, "torch")
+    now = {sources.digest(row.settings.case.baseline) for row in study.rows}
+    prints = {row.fingerprint for row in study.rows}
+    streams = {data.describe_streams(fingerprint, root) for fingerprint in prints}
+    seeds = {str(run.seed) for run in study.runs}
     return {
         "commit": git("describe", "--always", "--dirty", "--abbrev=12") or "unknown",
-        "source digest of the results": join_sorted({training["digest"] for training in done}) or "no results",
-        "source digest now": join_sorted({sources.digest(row.settings.case.baseline) for row in study.rows}),
-        "trained with": "torch " + (join_sorted({str(training.get("torch")) for training in done}) or "(no results)"),
+        "source digest of the results": join_sorted(stored) or "no results",
+        "source digest now": join_sorted(now),
+        "trained with": "torch " + (join_sorted(torches) or "(no results)"),
         "rendered with": f"Python {platform.python_version()}, {libraries}",
         "machine": describe_machine(),
-        "streams": join_sorted({data.describe_streams(row.fingerprint, root) for row in study.rows} - {""})
-        or "unknown",
-        "data fingerprint": join_sorted({row.fingerprint for row in study.rows} - {""}) or "absent",
+        "streams": join_sorted(streams - {""}) or "unknown",
+        "data fingerprint": join_sorted(prints - {""}) or "absent",
         "trainings": f"{len(done)} of {len(trainings)} finished; {len(study.runs)} results share them",
         "wall time": f"{seconds:.0f} s of training, {seconds / max(1, len(done)):.1f} s each",
-        "finished": " to ".join(dict.fromkeys((ends[0], ends[-1]))) if ends else "-",
-        "seeds": join_sorted({str(run.seed) for run in study.runs}) or "none",
+        "finished": span_times(sorted(training["finished"] for training in done)),
+        "seeds": join_sorted(seeds) or "none",
     }
+
+
+def list_values(trainings: Sequence[Mapping[str, Any]], name: str) -> set[str]:
+    """What the trainings say under a name."""
+    return {str(training.get(name)) for training in trainings}
+
+
+def span_times(times: Sequence[str]) -> str:
+    """The first and the last of times in order."""
+    return " to ".join(dict.fromkeys((times[0], times[-1]))) if times else "-"
 
 
 def join_sorted(values: set[str]) -> str:

@@ -40,6 +40,13 @@ def show_report(report: Report, console: "Console") -> None:
         console.print(Text(wording.error_rate(report.verdicts), style="dim"))
 
 
+def describe_state(card: Card) -> str:
+    """How many results a study has, or why it has none."""
+    if card.done:
+        return f"{card.done}/{card.runs}"
+    return "data absent" if card.study.missing else "not run"
+
+
 def show_cards(cards: Sequence[Card], console: "Console") -> None:
     """A line for each study of the report card, then what became of the contrasts, each counted once."""
     contrasts = [contrast.verdict for contrast in list_contrasts(cards)]
@@ -50,9 +57,8 @@ def show_cards(cards: Sequence[Card], console: "Console") -> None:
     for name in ("results", *shown, "no data"):
         out.add_column(name, justify="right", no_wrap=True)
     for card in cards:
-        state = f"{card.done}/{card.runs}" if card.done else "data absent" if card.study.missing else "not run"
         numbers = [card.counts[status] for status in shown] + [card.unmeasured]
-        out.add_row(card.study.name, state, *(str(number or "") for number in numbers))
+        out.add_row(card.study.name, describe_state(card), *(str(number or "") for number in numbers))
     console.print(out)
     found = ", ".join(f"{total[status]} {status}" for status in shown) or "nothing measured"
     unmeasured = sum(card.unmeasured for card in cards)

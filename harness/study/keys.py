@@ -16,8 +16,10 @@ from harness.settings import Settings
 
 def plain(value: Any) -> Any:
     """A setting as JSON has it: infinity as text, tuples as lists, whole floats alike however written."""
+    if isinstance(value, float) and abs(value) == inf:
+        return "inf" if value > 0 else "-inf"
     if isinstance(value, float):
-        return ("inf" if value > 0 else "-inf") if abs(value) == inf else value + 0.0
+        return value + 0.0
     if isinstance(value, Mapping):
         return {name: plain(inner) for name, inner in sorted(value.items())}
     return [plain(inner) for inner in value] if isinstance(value, tuple | list) else value

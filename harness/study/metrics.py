@@ -4,7 +4,7 @@ A metric is added here and where it is written: ``harness.compute.score`` (resul
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,13 +17,16 @@ RANGES: Mapping[str, tuple[float, float, int]] = {  # first and last tIoU, and h
 }
 
 
+Unit = Literal["%", "nats", "s", "GB", ""]
+
+
 @dataclass(frozen=True)
 class Metric:
     """One metric, or several alike where ``pattern`` is a regular expression; ``name`` is one of them."""
 
     name: str
     printed: str  # what trackers call it, up to the first "/"
-    unit: Literal["%", "nats", "s", "GB", ""]
+    unit: Unit
     temporal: bool  # needs temporal annotations of the videos on which it is measured
     held_in: Literal["result", "training", "curves"] = "result"  # file of a run
     pattern: str = ""
@@ -37,27 +40,37 @@ class Metric:
         return bool(re.fullmatch(self.pattern, name)) if self.pattern else name == self.name
 
 
+def list_metrics(names: Iterable[str], printed: str, unit: Unit, temporal: bool) -> tuple[Metric, ...]:
+    """Metrics that differ by name alone."""
+    return tuple(Metric(name, printed, unit, temporal) for name in names)
+
+
+def join_names(head: str, *tails: str) -> list[str]:
+    return [f"{head}/{tail}" for tail in tails]
+
+
 METRICS: tuple[Metric, ...] = (
     Metric("map/avg", "mAP", "%", temporal=True),  # over the tIoU of metrics.tiou
-    *(Metric(f"map/{name}", "mAP", "%", temporal=True) for name in RANGES),
+    *list_metrics(join_names("map", *RANGES), "mAP", "%", temporal=True),
     Metric("map/0.50", "mAP", "%", temporal=True, pattern=r"map/[01]\.\d\d"),
     Metric("video_map", "video_mAP", "%", temporal=False),
     Metric("acc", "ACC", "%", temporal=True),  # of the attention that testing uses
-    *(Metric(f"acc/{of}", "ACC", "%", temporal=True) for of in ("attention", "clusters", "fused", "majority")),
+    *list_metrics(join_names("acc", "attention", "clusters", "fused", "majority"), "ACC", "%", temporal=True),
     Metric("auc", "AUC", "%", temporal=True),
-    *(Metric(f"auc/{of}", "AUC", "%", temporal=True) for of in ("attention", "clusters", "fused")),
-    *(Metric(f"entropy/{of}", "entropy", "nats", temporal=False) for of in ("P_C", "mean_P_C", "Q_C", "Q_R")),
+    *list_metrics(join_names("auc", "attention", "clusters", "fused"), "AUC", "%", temporal=True),
+    *list_metrics(join_names("entropy", "P_C", "mean_P_C", "Q_C", "Q_R"), "entropy", "nats", temporal=False),
     Metric("seconds", "seconds", "s", temporal=False, held_in="training"),
     Metric("memory_gb", "memory_gb", "GB", temporal=False, held_in="training"),
     Metric("curve/NAME", "curve", "", temporal=False, held_in="curves", pattern=r"curve/.+"),
 )
 CURVES: tuple[str, ...] = (  # beside the metrics above, which are curves over the evaluations
     *("loss", "loss/clusters", "loss/classes"),
-    *(f"P_A/{of}" for of in ("min", "mean", "max", "selected", "unselected")),
+    *join_names("P_A", "min", "mean", "max", "selected", "unselected"),
     "Q_A/share",
-    *(f"Q_R/{of}" for of in ("min", "mean", "max")),
-    *(f"Q_C/{of}" for of in ("min", "mean", "max")),
-    *(f"{what}/{of}" for what in ("marginal_error", "iterations") for of in ("Q_C", "Q_R")),
+    *join_names("Q_R", "min", "mean", "max"),
+    *join_names("Q_C", "min", "mean", "max"),
+    *join_names("marginal_error", "Q_C", "Q_R"),
+    *join_names("iterations", "Q_C", "Q_R"),
 )
 OWN_LOSS = "loss/"  # further loss terms are named by the baselines
 

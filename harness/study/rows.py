@@ -128,7 +128,9 @@ def format_value(value: object) -> str:
     """A value as a label shows it."""
     if isinstance(value, list):
         return f"[{', '.join(format_value(item) for item in value)}]"
-    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def number_references(rows: Sequence[Draft], default: int, node: Node, errors: list[str]) -> list[int]:

@@ -58,7 +58,7 @@ def stack_layers(
 
     ``below`` is the data set's layers and, last, the study's own.
     """
-    *data, own = [{path: node for path, node in layer.items() if not is_tuned(node)} for layer in below]
+    *data, own = map(drop_tuned, below)
     bases: dict[str, list[Layer]] = {}
     for row in rows:
         name = row.base or asked.base
@@ -68,28 +68,35 @@ def stack_layers(
     return [[*bases[row.base or asked.base], row.layer, line] for row in rows]
 
 
+def drop_tuned(layer: Layer) -> Layer:
+    """A layer without what a search tunes."""
+    return {path: node for path, node in layer.items() if not is_tuned(node)}
+
+
 def read_columns(
     node: Node, part: StudyPart, piles: Sequence[list[Layer]], settings: Sequence[Settings], errors: list[str]
 ) -> tuple[tuple[Column, ...], tuple[Mapping[tuple[str, ...], Settings], ...]]:
     """The columns, and per row the settings under which each group of them is scored."""
     layers = {name: read_scoring(node, name, settings, errors) for name, c in part.columns.items() if c.scoring}
     columns = tuple(
-        Column(name, c.metric, {path: n.plain() for path, n in layers.get(name, {}).items()}, c.selection)
-        for name, c in part.columns.items()
+        Column(name, c.metric, strip_places(layers.get(name, {})), c.selection) for name, c in part.columns.items()
     )
-    groups: list[tuple[Layer, tuple[str, ...]]] = []
+    groups = group_columns(columns, layers)
+    scored = []
+    for pile, own in zip(piles, settings):
+        by_names = {}
+        for layer, names in groups:
+            by_names[names] = build(fold([*pile, layer]), errors) if layer else own
+        scored.append(by_names)
+    return columns, tuple(scored)
+
+
+def group_columns(columns: Sequence[Column], layers: Mapping[str, Layer]) -> list[tuple[Layer, tuple[str, ...]]]:
+    """Columns that are scored alike, by name, with the layer that says how (empty: as the row is)."""
+    names: dict[str, list[str]] = {}
     for column in columns:
-        layer = layers.get(column.name, {})
-        same = [i for i, (other, _) in enumerate(groups) if strip_places(other) == strip_places(layer)]
-        if same:
-            groups[same[0]] = (groups[same[0]][0], (*groups[same[0]][1], column.name))
-        else:
-            groups.append((layer, (column.name,)))
-    scored = tuple(
-        {names: build(fold([*pile, layer]), errors) if layer else own for layer, names in groups}
-        for pile, own in zip(piles, settings)
-    )
-    return columns, scored
+        names.setdefault(repr(column.scoring), []).append(column.name)
+    return [(layers.get(alike[0], {}), tuple(alike)) for alike in names.values()]
 
 
 def strip_places(layer: Layer) -> dict[str, Any]:
@@ -100,11 +107,13 @@ def strip_places(layer: Layer) -> dict[str, Any]:
 def read_scoring(node: Node, name: str, settings: Sequence[Settings], errors: list[str]) -> Layer:
     """A column's ``scoring``: it may only change how stored scores are read."""
     layer = flatten(node.at(["columns", name, "scoring"]), errors)
-    known = {path: leaf.scoring for s in settings for path, leaf in list_leaves(s.case.baseline).items()}
+    known: dict[str, bool] = {}
+    for own in settings:
+        known |= {path: leaf.scoring for path, leaf in list_leaves(own.case.baseline).items()}
+    scoring = [path for path, reads in known.items() if reads]
     for path, inner in list(layer.items()):
         parent = path.rpartition(".")[0]
         if not known.get(path, known.get(parent, True)):
-            scoring = [p for p, reads in known.items() if reads]
             errors.append(f"{inner.key}: columns.{name}.scoring: '{path}' changes the training; {hint(path, scoring)}")
             del layer[path]
     return layer
@@ -124,15 +133,15 @@ def read_fingerprints(
             done[name] = data.fingerprint(own.source, root)
         except data.DataError as error:
             done[name] = ""
-            errors.extend(
-                f"{where}: {text}" if (where := locate_setting(state, text)) else text for text in error.errors
-            )
+            errors.extend(f"{locate_setting(state, text)}{text}" for text in error.errors)
     return [done[repr(own.source)] for own in settings]
 
 
 def locate_setting(state: Layer, text: str) -> str:
-    """Where the setting that a message begins with was given; empty when it begins with none."""
+    """'PLACE: ' where the setting that a message begins with was given; empty when it begins with none."""
     path, _, _ = text.partition(":")
     node = state.get(path) or state.get(path.rpartition(".")[0])
-    inner = node.at([path.rpartition(".")[2]]) if node else None
-    return str(inner.key if inner is not node else inner.mark) if inner else ""
+    if node is None:
+        return ""
+    inner = node.at([path.rpartition(".")[2]])
+    return f"{inner.mark}: " if inner is node else f"{inner.key}: "

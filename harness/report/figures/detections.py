@@ -56,13 +56,18 @@ def score_videos(records: Records, record: Record) -> np.ndarray:
     return out
 
 
+def score_seeds(records: Records, row: int) -> np.ndarray:
+    """Average precision of each finished seed of a row; (seeds, classes)."""
+    return np.stack([score_classes(records, record) for record in records.of(row)])
+
+
 def draw_per_class(records: Records) -> Drawing | None:
     """Average precision of each class: rows as bars beside each other, many rows as a map of colours."""
     rows = [row for row in records.study.rows if records.of(row.number)]
     if not rows:
         return None
     classes = records.dataset(records.of(rows[0].number)[0]).classes
-    tables = [np.stack([score_classes(records, record) for record in records.of(row.number)]) for row in rows]
+    tables = [score_seeds(records, row.number) for row in rows]
     means = np.stack([table.mean(0) for table in tables])
     if len(rows) <= BARS:
         figure = draw_bars(rows, classes, tables)

@@ -79,7 +79,8 @@ def draw_panel(axes: "Axes", group: Sequence[Entry]) -> None:
         if isfinite(verdict.low):
             axes.plot([verdict.low, verdict.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
             for end, marker, beyond in ((low, "<", verdict.low < low), (high, ">", verdict.high > high)):
-                axes.plot([end] if beyond else [], [y] if beyond else [], marker=marker, color=colour, clip_on=False)
+                if beyond:
+                    axes.plot([end], [y], marker=marker, color=colour, clip_on=False)
         axes.plot([verdict.delta], [y], marker="o", markersize=5, color=colour)
         if verdict.claimed is not None:
             mark: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": "black", "markersize": 5.5}

@@ -155,7 +155,11 @@ def table_tiou(records: Records, row: "Row") -> np.ndarray:
     """mAP of each finished seed at each tIoU of the row; (seeds, tIoU)."""
     metrics = [record.result.get("metrics", {}) for record in records.of(row.number)]
     tiou = row.settings.metrics.tiou
-    return np.array([[found.get(f"map/{t:.2f}", nan) for t in tiou] for found in metrics])
+    names = [f"map/{threshold:.2f}" for threshold in tiou]
+    table = np.full((len(metrics), len(names)), nan)
+    for seed, found in enumerate(metrics):
+        table[seed] = [found.get(name, nan) for name in names]
+    return table
 
 
 def pick_told(rows: Sequence["Row"], curves: dict[int, np.ndarray]) -> list[int]:
