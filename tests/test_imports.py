@@ -19,8 +19,10 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("harness", "model", "tests")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 
-TORCH = {"harness.compute.train", "harness.bench", "harness.predict", "harness.execute.worker"}  # in the worker, late
-TORCH_AT_ONCE = {"harness.compute.train"}  # at module level, directly or through what they import
+BENCH = {f"harness.bench.{name}" for name in ("growth", "parts", "reference", "subject")}
+TORCH = {"harness.compute.train", "harness.predict", "harness.execute.worker", *BENCH}  # in the worker, late
+TORCH |= {"harness.bench.__main__", "harness.bench.processes"}  # late
+TORCH_AT_ONCE = {"harness.compute.train", *BENCH}  # at module level, directly or through what they import
 ONLY = {  # package -> harness modules that may import it at all
     "torch": TORCH,
     "mlflow": {"harness.track.database", "harness.track.mirror"},

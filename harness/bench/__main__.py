@@ -1,0 +1,120 @@
+"""``python -m harness.bench``: a step and an evaluation, part by part and beside a plain reference of each.
+
+References compute what the released code computes, as one would write it first; both are timed in turn in one process
+and must agree. Machines are noisy: compare ratios of one call, not seconds of two. Shown are medians (lowest to
+highest). "roof" is the share of the time that the encoders' products would take at this machine's measured rate.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from harness.bench.timing import Seconds, summarise
+from harness.cli import positive
+
+
+class Effort(NamedTuple):
+    """How often things are timed at a scale, and whether whole runs are."""
+
+    steps: int
+    evaluations: int
+    runs: bool
+
+
+SCALES = {  # tiny .. paper: the embedded data set; activitynet: generated features
+    "tiny": Effort(10, 3, True),
+    "default": Effort(10, 3, True),
+    "paper": Effort(5, 1, False),
+    "activitynet": Effort(5, 1, False),
+}
+NAME_WIDTH = 40
+
+
+def parser() -> argparse.ArgumentParser:
+    out = argparse.ArgumentParser("python -m harness.bench", description=__doc__)
+    out.add_argument("--scale", choices=tuple(SCALES), default="default", help="of the embedded data set, or generated")
+    out.add_argument("--steps", type=positive, metavar="N", help="optimiser steps timed of each kind")
+    out.add_argument("--threads", type=positive, default=1, metavar="N", help="torch threads (default 1)")
+    out.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    out.add_argument("--output", type=Path, default=Path("mlruns"), metavar="DIR", help="folder of the data cache")
+    return out
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All numbers of one call, by part. Processes are started while this one is small: they inherit its peak memory."""
+    effort = SCALES[options.scale]
+    rounds = options.steps or effort.steps
+    found: dict[str, Any] = {"scale": options.scale, "threads": options.threads, "rounds": rounds}
+    return found | measure_alone(options, effort, rounds) | measure_here(options, effort, rounds)
+
+
+def measure_alone(options: argparse.Namespace, effort: Effort, rounds: int) -> dict[str, Any]:
+    """What takes processes of their own."""
+    from harness.bench import processes
+
+    found: dict[str, Any] = {"start": summarise_all(processes.time_start(min(rounds, 3)))}
+    found["memory"] = processes.measure_memory(options.scale, options.output, options.threads)
+    if effort.runs:
+        found["run"] = processes.measure_run(options.scale, options.output)
+        found["study"] = processes.measure_study(options.output)
+    return found
+
+
+def measure_here(options: argparse.Namespace, effort: Effort, rounds: int) -> dict[str, Any]:
+    """What is timed in turn in this process."""
+    import torch
+
+    from harness.bench import growth, parts
+    from harness.bench.subject import load_subject
+
+    torch.set_num_threads(options.threads)
+    subject = load_subject(options.scale, options.output)
+    found = {"data": parts.describe_data(subject)} | parts.compare(subject, rounds, effort.evaluations)
+    found["step"] = summarise_all(parts.time_step_parts(subject, rounds))
+    found["evaluation"] = summarise_all(parts.time_evaluation_parts(subject, effort.evaluations))
+    found["growth"] = growth.measure_growth(min(rounds, 5))
+    return found
+
+
+def summarise_all(seconds: Seconds) -> dict[str, Any]:
+    return {name: summarise(values) for name, values in seconds.items()}
+
+
+def list_lines(found: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
+    """Name and value of every number, spreads and growth on one line each."""
+    for name, value in found.items():
+        path = f"{above} {name}".strip()
+        if isinstance(value, dict) and not {"median", "exponent"} & value.keys():
+            yield from list_lines(value, path)
+        else:
+            yield path, write_value(value)
+
+
+def write_value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return " to ".join(f"{entry:.4g}" for entry in value)
+    if isinstance(value, dict) and "median" in value:
+        return f"{value['median']:.4g} s ({value['min']:.4g} to {value['max']:.4g})"
+    if isinstance(value, dict):
+        pairs = zip(value["sizes"], value["seconds"])
+        return f"{value['exponent']:.2f}  " + ", ".join(f"{size}: {took:.3g} s" for size, took in pairs)
+    return str(value)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    options = parser().parse_args(argv)
+    found = measure(options)
+    if options.json:
+        print(json.dumps(found, indent=1))
+        return 0
+    for name, value in list_lines(found):
+        print(f"{name:{NAME_WIDTH}}{value}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
