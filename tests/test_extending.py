@@ -74,18 +74,29 @@ def place(folder: Path, split: str, stream: str, video: str) -> Part:
     "harness/execute/toy.py": '''
 """A toy executor: one job after the other, in this process."""
 
+import time
 from collections.abc import Sequence
 
 from harness.execute.events import LENIENT, Event, OnEvent, Policy, Slot
+from harness.execute.queue import Queue
 from harness.execute.worker import work
 from harness.store.jobs import Job
 
 
 def run_here(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Slot], policy: Policy = LENIENT) -> None:
-    for job in jobs:
-        on_event(Event(job, "started"))
-        reason = work(job, lambda progress: None)
-        on_event(Event(job, "failed" if reason else "ok", None, reason, 1.0))
+    if not jobs:
+        return
+    with Queue(jobs, on_event, policy) as queue:
+        while queue.waiting:
+            job = queue.take()
+            if job is None:
+                time.sleep(0.2)
+                continue
+            on_event(Event(job, "started"))
+            began = time.perf_counter()
+            reason = work(job, lambda progress: None)
+            spent = time.perf_counter() - began
+            queue.end(Event(job, "failed" if reason else "ok", None, reason, spent))
 ''',
 }
 OPTIONS = """

@@ -9,7 +9,11 @@ import threading
 
 import pytest
 
-from harness.store import locks
+from harness.execute.events import Policy
+from harness.execute.queue import Queue
+from harness.store import locks, results
+
+from support import workers
 
 
 @pytest.fixture
@@ -96,3 +100,14 @@ def test_heartbeat_and_release(tmp_path, monkeypatch):
         while path.stat().st_mtime == 0:
             beaten.wait(0.01)
     assert not path.exists()
+
+
+def test_a_failure_elsewhere_ends_what_waits(tmp_path):
+    """With --fail-fast: another driver's run failed meanwhile, nothing more is taken."""
+    jobs = [workers.job(tmp_path, f"t{i}") for i in range(3)]
+    heard = []
+    with Queue(jobs, heard.append, Policy(fail_fast=True)) as queue:
+        results.write_failure(jobs[0], "made to")
+        assert queue.take() is None
+        assert not queue.waiting
+    assert [(event.job.training_key, event.kind) for event in heard] == [("t0", "failed")]

@@ -29,6 +29,8 @@ class Queue:
     def take(self) -> Job | None:
         """The next job that nobody else has; None where there is none now (``waiting`` says whether to ask again)."""
         for _ in range(len(self.waiting)):
+            if not self.waiting:  # one that failed elsewhere ended all others
+                return None
             job = self.waiting.popleft()
             try:
                 taken = self.locks.acquire(job.training_key)
