@@ -2,7 +2,8 @@
 
 References compute what the released code computes, as one would write it first; both are timed in turn in one process
 and must agree. Machines are noisy: compare ratios of one call, not seconds of two. Shown are medians (lowest to
-highest). "roof" is the share of the time that the encoders' products would take at this machine's measured rate.
+highest). ActivityNet's features are generated, for as many videos as "data" says. "roof" is the share of the time that
+the encoders' products would take at this machine's measured rate.
 """
 
 import argparse
@@ -66,12 +67,14 @@ def measure_here(options: argparse.Namespace, effort: Effort, rounds: int) -> di
     """What is timed in turn in this process."""
     import torch
 
-    from harness.bench import growth, parts
+    from harness.bench import generated, growth, parts
     from harness.bench.subject import load_subject
 
     torch.set_num_threads(options.threads)
     subject = load_subject(options.scale, options.output)
     found = {"data": parts.describe_data(subject)} | parts.compare(subject, rounds, effort.evaluations)
+    if options.scale == "activitynet":
+        found["data"]["videos of the whole"] = dict(generated.ACTIVITYNET)
     found["step"] = summarise_all(parts.time_step_parts(subject, rounds))
     found["evaluation"] = summarise_all(parts.time_evaluation_parts(subject, effort.evaluations))
     found["growth"] = growth.measure_growth(min(rounds, 5))

@@ -9,7 +9,7 @@ from harness.data.dataset import multi_hot
 
 SNIPPET_SECONDS = 0.64
 ACTIVITYNET = {"train": 10024, "test": 4926}  # videos of version 1.3
-SUBSET = 256  # of each split: all of them take about 25 GB
+SUBSET = 256  # of each split: the features of all videos take 22 GB
 LENGTH = 183  # snippets of a video of ActivityNet, 117 s on average
 
 
