@@ -46,12 +46,15 @@ def compare(subject: Subject, rounds: int, evaluations: int) -> dict[str, Any]:
         float(loss.detach()) for loss in (subject.compute_reference_loss(), subject.compute_loss("fp32"))
     )
     spreads = {name: summarise(values) for name, values in ratios.items()}
+    medians = {name: spread["median"] for name, spread in spreads.items()}
+    ranges = {name: [spread["min"], spread["max"]] for name, spread in spreads.items()}
+    times = {name: summarise(values) for name, values in seconds.items()}
     return {
-        "ratios": {name: spread["median"] for name, spread in spreads.items()},
-        "spread": {name: [spread["min"], spread["max"]] for name, spread in spreads.items()},
+        "ratios": medians,
+        "spread": ranges,
         "differences": {"loss": abs(found / expected - 1), "map": difference},
         **reach_roof(subject, seconds),
-        "seconds": {name: summarise(values) for name, values in seconds.items()},
+        "seconds": times,
     }
 
 
@@ -135,9 +138,10 @@ def describe_data(subject: Subject) -> dict[str, Any]:
     """Sizes that the times belong to; ``features_mb`` lies in a memory map, or in memory where generated."""
     splits = {"train": subject.dataset.train, "test": subject.dataset.test}
     snippets = [float(split.lengths.mean()) for split in splits.values()]
+    videos = {name: len(split.ids) for name, split in splits.items()}
     return {
         "name": subject.dataset.name,
-        "videos": {name: len(split.ids) for name, split in splits.items()},
+        "videos": videos,
         "snippets": fmean(snippets),
         "T": subject.settings.training.snippets,
         "B": len(subject.videos),

@@ -92,12 +92,17 @@ def evaluate_network(state: State, split: Split, T: int) -> None:
                 (10 * F.normalize(Z.mT, dim=-1) @ head.weight[m].T).softmax(-1)
 
 
+def list_instances(video: np.ndarray, label: float) -> list[tuple[float, float]]:
+    """(start, end) of the instances of a class among segments (n, 3)."""
+    return [(start, end) for start, end, own in video.tolist() if own == label]
+
+
 def compute_map(segments: tuple[np.ndarray, ...], found: Detections, thresholds: tuple[float, ...]) -> float:
     """mAP (fraction) as a loop over predictions, one threshold and class after the other."""
     values = []
     for limit in thresholds:
         for c in np.unique(np.concatenate(segments)[:, 2]):
-            truth = [[tuple(s[:2]) for s in video if s[2] == c] for video in segments]
+            truth = [list_instances(video, c) for video in segments]
             free, hits = [[True] * len(own) for own in truth], []
             ranked = [i for i in np.argsort(found.score, kind="stable")[::-1] if found.label[i] == c]
             for i in ranked:

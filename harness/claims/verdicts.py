@@ -5,6 +5,7 @@ below 0, or below the least effect that would still count as the claimed one. Th
 one, whatever is measured after it. The claimed size is reported apart.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import isfinite, nan
@@ -99,7 +100,8 @@ def count_seeds(numbers: Sequence[int]) -> str:
 def scope(study: "Study", rows: Sequence[int]) -> str:
     """'on synthetic, preset paper, 5 seeds': where what is said of these rows holds."""
     pairs = {(run.row, run.seed) for run in study.runs}
-    counts = [sum(row == number for row, _ in pairs) for number in rows]
+    per_row = Counter(row for row, _ in pairs)
+    counts = [per_row[number] for number in rows]
     return f"on {study.data}, preset {preset_of(study, rows)}, {count_seeds(counts)}"
 
 

@@ -1,6 +1,6 @@
 """Verdicts in words: one line of evidence, a Markdown table, JSON, totals."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
 from typing import Any
@@ -17,12 +17,12 @@ def count_statuses(verdicts: Sequence[Verdict]) -> dict[str, int]:
 
 def as_json(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     """JSON values; NaN as null."""
-    return [{name: hide_nan(value) for name, value in asdict(verdict).items()} for verdict in verdicts]
+    return [hide_nan(asdict(verdict)) for verdict in verdicts]
 
 
-def hide_nan(value: Any) -> Any:
-    """None for a number that JSON does not have."""
-    return None if isinstance(value, float) and not isfinite(value) else value
+def hide_nan(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with None for numbers that JSON does not have."""
+    return {k: None if isinstance(v, float) and not isfinite(v) else v for k, v in values.items()}
 
 
 def interval_text(v: Verdict) -> str:

@@ -153,7 +153,10 @@ def test_scores(state: State, split: data.Split, training: Training) -> dict[str
         found = state.case.scores(batch, state.carried, training.keep_embeddings)
         parts.append({name: value.cpu() for name, value in found.items()})
     state.case.train()
-    return {k: torch.cat([p[k] for p in parts]).numpy() for k in parts[0]} | {"Q_R": state.carried.Q_R.cpu().numpy()}
+    whole = {"Q_R": state.carried.Q_R.cpu().numpy()}
+    for name in parts[0]:
+        whole[name] = torch.cat([part[name] for part in parts]).numpy()
+    return whole
 
 
 @dataclass
@@ -234,11 +237,12 @@ def checkpoint_writer(state: State, dataset: data.Dataset) -> Callable[[Path], N
 def training_record(job: Job, state: State, reason: str, seconds: dict[str, float]) -> dict[str, object]:
     """What training.json says beside the settings, which ``results`` adds."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux: kilobytes
+    rounded = {name: round(value, 3) for name, value in seconds.items()}
     return {
         "status": "nan" if reason else "ok",
         "reason": reason,
         "seed": job.seed,
-        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "seconds": rounded,
         "peak_mb": math.ceil(peak),
         "torch": torch.__version__,
         "parameters": sum(p.numel() for p in state.case.parameters()),
