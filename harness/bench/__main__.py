@@ -27,8 +27,8 @@ class Effort(NamedTuple):
 SCALES = {  # tiny .. paper: the embedded data set; activitynet: generated features
     "tiny": Effort(10, 3, True),
     "default": Effort(10, 3, True),
-    "paper": Effort(5, 1, False),
-    "activitynet": Effort(5, 1, False),
+    "paper": Effort(5, 3, False),
+    "activitynet": Effort(5, 3, False),
 }
 NAME_WIDTH = 40
 
