@@ -163,7 +163,7 @@ def test_testing_averages_probabilities_and_selects_by_the_calibrated_t_cas() ->
 
 def test_a_step_carries_the_labels_of_its_own_logits() -> None:
     """Q^R is Eq. 11's of the step's P^R and Q^A, Q^C is Eq. 15's of its P^C, P^A and the Q^R it was given."""
-    settings = CaseSettings(width=H, clusters=K, co_label=APART)
+    settings = CaseSettings(width=H, clusters=K, co_label=APART, epsilon=0.5)  # soft labels, in which a slip shows
     case = Case(settings, Shape((5,) * M, C, H), 0).double()
     batch = Batch.of(noise(M, B, T, 5), torch.eye(C)[:B].double())
     step = case.step(Carried(q_r()), batch)
