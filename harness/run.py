@@ -203,16 +203,14 @@ def load(arguments: argparse.Namespace) -> tuple[list["Study"], list[str]]:
 
 def listing() -> int:
     """Print studies with their titles, data sets, presets and baselines."""
-    from harness.sources import HOME
-    from model.options import OPTIONS
+    from harness.study.presets import list_known
 
+    known = list_known()
     print("studies:")
-    for path in sorted((HOME / "studies").glob("*.yaml")):
-        titles = (line.removeprefix("title:").strip() for line in path.read_text().splitlines() if "title:" in line)
-        print(f"  {path.stem:14} {next(titles, '')}")
-    for name, folder in (("data sets", "data"), ("presets", "base")):
-        print(f"{name}: {', '.join(path.stem for path in sorted((HOME / 'studies' / folder).glob('*.yaml')))}")
-    print(f"baselines: {', '.join(OPTIONS)}")
+    for name, title in known.pop("studies").items():
+        print(f"  {name:14} {title}")
+    for kind, names in known.items():
+        print(f"{kind}: {', '.join(names)}")
     return 0
 
 
