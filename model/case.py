@@ -108,14 +108,18 @@ class Case(nn.Module):
 
 @torch.no_grad()
 def attention_monitors(P_A: Tensor, Q_A: Tensor) -> dict[str, Tensor]:
-    """Fig. 4's range of P^A, its mean over selected and unselected snippets, and the share of Q^A."""
-    chosen = Q_A.bool()
+    """Fig. 4's range of P^A (M, B, T), its mean over selected and unselected snippets, and the share of Q^A.
+
+    Agreement is the share of snippets that all streams put on the same side of one half.
+    """
+    chosen, high = Q_A.bool(), P_A >= 0.5
     return {
         "P_A/min": P_A.min(),
         "P_A/mean": P_A.mean(),
         "P_A/max": P_A.max(),
         "P_A/selected": P_A.masked_fill(~chosen, 0).sum() / chosen.sum(),
         "P_A/unselected": P_A.masked_fill(chosen, 0).sum() / (~chosen).sum(),
+        "P_A/agreement": (high == high[:1]).all(0).float().mean(),
         "Q_A/share": Q_A.mean(),
     }
 

@@ -79,6 +79,8 @@ def test_monitors_are_what_they_are_called() -> None:
     assert float(found["P_A/selected"]) == pytest.approx(float(P_A[Q_A > 0].mean()))
     assert float(found["P_A/unselected"]) == pytest.approx(float(P_A[Q_A == 0].mean()))
     assert float(found["Q_A/share"]) == pytest.approx(float(Q_A.mean()))
+    sides = P_A.numpy() >= 0.5
+    assert float(found["P_A/agreement"]) == pytest.approx((sides[0] == sides[1]).mean())
 
 
 def test_the_warm_up_selects_by_class_scores_alone() -> None:

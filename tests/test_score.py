@@ -102,7 +102,9 @@ def test_each_accuracy_is_of_the_attention_that_it_names(cat: float, scores, set
 def test_each_area_under_the_curve_counts_ordered_pairs(scores, settings, truth) -> None:
     found = measured(scores, settings, truth)
     P_A, hat = scores["attention"].mean(1, dtype=float), scores["clusters"].mean(1, dtype=float)
-    for name, attention in {"attention": P_A, "clusters": hat, "fused": (P_A + hat) / 2}.items():
+    kinds = {"attention": P_A, "clusters": hat, "fused": (P_A + hat) / 2}
+    kinds |= {"stream/1": scores["attention"][:, 0], "stream/2": scores["attention"][:, 1]}
+    for name, attention in kinds.items():
         positive, negative = attention[truth.foreground], attention[~truth.foreground]
         above = np.mean([np.mean(p > negative) + np.mean(p == negative) / 2 for p in positive])
         assert found[f"auc/{name}"] == pytest.approx(100 * above), name
@@ -115,6 +117,12 @@ def test_entropies_are_of_each_prediction_and_of_their_mean_per_stream_and_snipp
     mean = scores["P_C"].astype(float).mean((0, 2))  # (M, K)
     assert found["entropy/P_C"] == pytest.approx(np.mean(each))
     assert found["entropy/mean_P_C"] == pytest.approx(np.mean([-sum(p * np.log(p)) for p in mean]))
+
+
+def test_each_stream_has_its_own_mean_attention(scores, settings, truth) -> None:
+    found = measured(scores, settings, truth)
+    for m in range(M):
+        assert found[f"mean/stream/{m + 1}"] == pytest.approx(scores["attention"][:, m].mean(), rel=1e-6)
 
 
 def test_video_map_is_of_video_scores_not_of_detections(scores, settings, truth) -> None:

@@ -113,6 +113,8 @@ def evaluate(
     out = {f"map/{name}": 100 * value for name, value in metrics.averages(ap, settings.metrics.tiou).items()}
     out |= {"video_map": 100 * metrics.video_map(truth.labels, inference.video)}
     out |= separation(scores, attention, truth.foreground, settings.metrics.acc_threshold)
+    for number, mean in enumerate(scores["attention"].mean((0, 2), dtype=np.float64), start=1):
+        out[f"mean/stream/{number}"] = float(mean)
     if "P_C" in scores:
         P_C = scores["P_C"].astype(np.float64)  # (V, M, T, K)
         out["entropy/P_C"] = metrics.entropy(P_C)
@@ -123,7 +125,10 @@ def evaluate(
 def separation(
     scores: Mapping[str, np.ndarray], attention: np.ndarray, foreground: np.ndarray, threshold: float
 ) -> dict[str, float]:
-    r"""Foreground/background ACC and AUC (percent) of P^A, \hat P^A, their mean, and the attention used in testing."""
+    r"""Foreground/background ACC and AUC (percent) of P^A, \hat P^A, their mean, and the attention used in testing.
+
+    ``auc/stream/n`` is that of the n-th stream's own P^A.
+    """
     kinds = {"attention": refined(scores, 0)}
     if "clusters" in scores:
         kinds |= {"clusters": refined(scores, 1), "fused": refined(scores, 0.5)}
@@ -132,6 +137,8 @@ def separation(
     for name, values in kinds.items():
         out[f"acc/{name}"] = metrics.accuracy(values, foreground, threshold)
         out[f"auc/{name}"] = metrics.auc(values, foreground)
+    for number, values in enumerate(scores["attention"].swapaxes(0, 1), start=1):
+        out[f"auc/stream/{number}"] = metrics.auc(values, foreground)
     return {name: 100 * value for name, value in out.items()}
 
 

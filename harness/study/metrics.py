@@ -58,6 +58,8 @@ METRICS: tuple[Metric, ...] = (
     *list_metrics(join_names("acc", "attention", "clusters", "fused", "majority"), "ACC", "%", temporal=True),
     Metric("auc", "AUC", "%", temporal=True),
     *list_metrics(join_names("auc", "attention", "clusters", "fused"), "AUC", "%", temporal=True),
+    Metric("mean/stream/1", "mean_P_A", "", temporal=False, pattern=r"mean/stream/\d+"),  # P^A of the n-th stream
+    Metric("auc/stream/1", "AUC", "%", temporal=True, pattern=r"auc/stream/\d+"),
     *list_metrics(join_names("entropy", "P_C", "mean_P_C", "Q_C", "Q_R"), "entropy", "nats", temporal=False),
     Metric("seconds", "seconds", "s", temporal=False, held_in="training"),
     Metric("memory_gb", "memory_gb", "GB", temporal=False, held_in="training"),
@@ -65,7 +67,7 @@ METRICS: tuple[Metric, ...] = (
 )
 CURVES: tuple[str, ...] = (  # beside the metrics above, which are curves over the evaluations
     *("loss", "loss/clusters", "loss/classes"),
-    *join_names("P_A", "min", "mean", "max", "selected", "unselected"),
+    *join_names("P_A", "min", "mean", "max", "selected", "unselected", "agreement"),
     "Q_A/share",
     *join_names("Q_R", "min", "mean", "max"),
     *join_names("Q_C", "min", "mean", "max"),
