@@ -67,6 +67,7 @@ class Case(nn.Module):
 
         Q^C is labelled with the prior of the *carried* Q^R (Eq. 13 leaves open which), then the clusters are
         classified. Both labellings happen whatever lambda_C and lambda_R are: the prior and testing need Q^R.
+        Both weights are stated for a baseline whose loss holds L_V once; another states its ``Losses.unit``.
         """
         s, Q_R, batch = self.settings, carried.Q_R, replace(batch, memory=carried.memory)
         snippets: Snippets = self.baseline(batch)
@@ -84,7 +85,7 @@ class Case(nn.Module):
         R = label_classes(R_logits.detach(), q, s)
         Q_R = R.Q.expand_as(Q_R)
         parts = own.parts | {"clusters": label_loss(Q_C, C_logits, rows), "classes": label_loss(Q_R, R_logits)}
-        loss = own.loss + s.lambda_c * parts["clusters"] + s.lambda_r * parts["classes"]
+        loss = own.loss + own.unit * s.lambda_c * parts["clusters"] + own.unit * s.lambda_r * parts["classes"]
         monitors |= cluster_monitors(logits, Q_C, Q_R) | label_monitors("Q_C", C) | label_monitors("Q_R", R)
         pseudo = Pseudo(own.Q_A, Q_C, Q_R)
         return Step(loss, parts, Carried(Q_R, own.memory), pseudo, monitors, {"clusters": logits, "classes": R_logits})

@@ -30,8 +30,8 @@ class CaseSettings:
     options: Any = field(default_factory=ProposedOptions)  # the Options dataclass of that baseline
     width: Count = 512  # channels of the embedding encoders, Appendix E.3
     clusters: Natural = 16  # K^C, 0: no clustering head (Table 3)
-    lambda_c: Amount = 1.0  # lambda_C, Eq. 16; 0 drops only that loss
-    lambda_r: Amount = 0.3  # lambda_R, Eq. 16; 0 drops only that loss
+    lambda_c: Amount = 1.0  # lambda_C, Eq. 16, per Losses.unit; 0 drops only that loss
+    lambda_r: Amount = 0.3  # lambda_R, Eq. 16, per Losses.unit; 0 drops only that loss
     rho: Positive = 10.0  # temperature of the cluster classifier, Eq. 10
     head_temperature: Positive = 10.0  # temperature of the cosine cluster head, Appendix E.3
     head: Literal["in_graph", "projected"] = "in_graph"  # where the head's weight rows get unit norm

@@ -9,6 +9,7 @@ A file of this folder offers
 * ``forward(batch) -> Snippets``: T-CAS logits and attention P^A in [0, 1] of every position, embedding Z of every row.
 * ``losses(snippets, batch, co_label) -> Losses``: its own weighted loss (a scalar with gradient), the un-weighted terms
   by name, and the foreground pseudo-labels Q^A (M, B, T) in {0, 1} without gradient. ``co_label`` is Eq. 24's switch.
+  ``Losses.unit`` says how often one cross-entropy a video is in that loss, so that lambda_C and lambda_R mean the same.
 * ``inference(scores, refined, options) -> Inference``: a function of stored scores (numpy) and of the refined attention
   ``(1 - cat) P^A + cat \hat P^A`` (V, T), mean over streams; the sequences to threshold and to score, per named group.
 

@@ -78,7 +78,7 @@ class Baseline(nn.Module):
         parts = {"instance": instance, "context": context, "background": background}
         parts |= {"guide": guide, "features": features, "sparsity": sparsity}
         Q_A = foreground_labels(select(branches[0].detach()[None, ..., :-1], k[0]), y, T)
-        return Losses(loss, parts, Q_A)
+        return Losses(loss, parts, Q_A, unit=o.instance)
 
 
 def classify(pooled: Tensor, target: Tensor, guard: float) -> Tensor:

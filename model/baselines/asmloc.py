@@ -166,7 +166,7 @@ class Baseline(nn.Module):
             for name in ("intra", "inter"):
                 memory |= running(memory, name, snippets.extra[f"before_{name}"])
         Q_A = foreground_labels(select(fore.detach()[None, ..., :-1], max(1, T // o.r_foreground)), y, T)
-        return Losses(loss, parts, Q_A, memory)
+        return Losses(loss, parts, Q_A, memory, o.foreground)
 
     def pseudo(self, cas: Tensor, s: Tensor, labels: Tensor) -> Tensor:
         """Mean over snippets of e^{-s} CE(cas, labels) + beta s; (B, T, C + 1), (B, T), (B, T, C + 1)."""

@@ -76,7 +76,7 @@ class Baseline(nn.Module):
         if o.lambda_a:
             parts["attention"] = generalised_bce(w, Q_A, o.gamma, per_video=False, guard=0.0)
             loss = loss + o.lambda_a * parts["attention"]
-        return Losses(loss, parts, Q_A)
+        return Losses(loss, parts, Q_A, unit=1 / suppressed.shape[-1])
 
 
 def _target(labels: Tensor, background: float) -> Tensor:

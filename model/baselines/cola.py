@@ -66,7 +66,7 @@ class Baseline(nn.Module):
             + contrast(hard_bkg, easy_bkg, easy_act, o.temperature),
         }
         Q_A = foreground_labels(select(cas.detach(), easy), batch.labels, T)
-        return Losses(parts["video"] + o.weight * parts["contrast"], parts, Q_A)
+        return Losses(parts["video"] + o.weight * parts["contrast"], parts, Q_A, unit=1 / Y.shape[-1])
 
 
 def _taken(Z: Tensor, scores: Tensor, k: int) -> Tensor:

@@ -47,7 +47,7 @@ class Baseline(acmnet.Baseline):
         other = torch.where(shared[:, None, None] > 0, near, far)
         fsd = self.distance(picked(e[first], order[first], 0, o.fsd_len), other)
         parts = own.parts | {"lcs": contrast(lcs, shared, n), "fsd": contrast(fsd, shared, n)}
-        return Losses(own.loss + o.lcs * parts["lcs"] + o.fsd * parts["fsd"], parts, own.Q_A)
+        return Losses(own.loss + o.lcs * parts["lcs"] + o.fsd * parts["fsd"], parts, own.Q_A, unit=own.unit)
 
     def pairs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, float]:
         """First and second videos of pairs (P,), whether they share a class (P,), what is added to their numbers."""

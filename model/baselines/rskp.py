@@ -176,7 +176,8 @@ class Baseline(nn.Module):
         loss = parts["foreground"] + o.background * parts["background"] + o.attention * parts["attention"]
         chosen = select((cas.softmax(-1)[None, ..., :-1] * snippets.attention[..., None]).detach(), T // o.s_att)
         Q_A = foreground_labels(chosen, batch.labels, T)
-        return Losses(loss + strength * parts["pseudo"], parts, Q_A, {**memory, "done": done + 1})
+        loss = loss + strength * parts["pseudo"]
+        return Losses(loss, parts, Q_A, {**memory, "done": done + 1}, unit=len(batch.labels))
 
     def recalled(self, snippets: Snippets, batch: Batch, seen: Tensor) -> dict[str, Tensor]:
         """Heads of the walk between snippets and the remembered tokens (B, C, n, H) of the classes present."""

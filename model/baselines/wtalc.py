@@ -62,7 +62,7 @@ class Baseline(nn.Module):
         }
         loss = o.share * parts["video"] + (1 - o.share) * parts["co_activity"]
         selected = select(snippets.cas.detach(), -(-T // o.s))
-        return Losses(loss, parts, foreground_labels(selected, batch.labels, T))
+        return Losses(loss, parts, foreground_labels(selected, batch.labels, T), unit=o.share)
 
 
 def co_activity(

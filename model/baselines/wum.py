@@ -67,7 +67,7 @@ class Baseline(nn.Module):
         alpha = o.alpha * restated(o.for_channels, self.width)
         loss = parts["video"] + alpha * parts["uncertainty"] + o.beta * parts["background"]
         Q_A = torch.zeros_like(m).scatter_(-1, m.topk(max(1, T // o.r_act)).indices, 1.0)
-        return Losses(loss, parts, Q_A)
+        return Losses(loss, parts, Q_A, unit=1 / C)
 
 
 def _taken(values: Tensor, indices: Tensor) -> Tensor:
