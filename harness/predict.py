@@ -6,7 +6,6 @@ Exit codes: 0 done, 2 bad input (nothing was written), 130 interrupted.
 """
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
@@ -81,6 +80,7 @@ def find_trained(arguments: argparse.Namespace) -> Trained:
     if rest:
         return find_row(name, rest, arguments)
     from harness.store import results
+    from harness.study.building import rebuild
 
     folder = Path(name) if Path(name).is_dir() else results.training_folder(arguments.output, name)
     record = results.read_training(folder.parent.parent, folder.name)
@@ -89,7 +89,7 @@ def find_trained(arguments: argparse.Namespace) -> Trained:
         raise ConfigError([f"no training '{name}' in {arguments.output}; {hint(name, sorted(known)[:20])}"])
     if record["status"] != "ok":
         raise ConfigError([f"{folder}: the training ended as '{record['status']}'"])
-    return Trained((folder,), rebuild_settings(record["settings"]))
+    return Trained((folder,), rebuild(record["settings"]))
 
 
 def find_row(name: str, rest: str, arguments: argparse.Namespace) -> Trained:
@@ -114,24 +114,6 @@ def find_row(name: str, rest: str, arguments: argparse.Namespace) -> Trained:
         raise ConfigError([f"row {row}{seeds} of {name} is not trained here; python -m harness.run {name} trains it"])
     folders = tuple(results.training_folder(arguments.output, key) for key in done)
     return Trained(folders, rows[row].settings)
-
-
-def rebuild_settings(flat: Mapping[str, Any]) -> "Settings":
-    """Settings from the flat form in which records keep them."""
-    from harness.study.building import build
-    from harness.study.document import Mark, wrap
-    from harness.study.layers import fold
-
-    here, layer = Mark("training.json"), {}
-    for path, value in flat.items():
-        special = {"inf": math.inf, "-inf": -math.inf}
-        plain = json.loads(value) if isinstance(value, str) and value.startswith(("[", "{")) else value
-        layer[path] = wrap(special.get(plain, plain) if isinstance(plain, str) else plain, here)
-    errors: list[str] = []
-    settings = build(fold([layer]), errors)
-    if errors:
-        raise ConfigError(errors)
-    return settings
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class Training:
     beta2: BelowOne = 0.999  # Adam's decay of squared gradients (RSKP and FAC-Net: 0.99)
     weight_decay: Amount = 0.0  # L2 inside Adam, not decoupled (released: 5e-4)
     warm_up: Natural = 0  # steps in which P^V alone selects snippets; a deviation from the paper on small features
-    evaluate_every: Count = 50  # steps between evaluations on the test split
+    evaluate_every: Count = 50  # steps between evaluations, where a study reads a metric over the steps
     precision: Literal["fp32", "bf16"] = "fp32"  # of the encoders' products, which are most of a large step
     keep_embeddings: bool = False  # store test embeddings for the t-SNE figure
 

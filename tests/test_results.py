@@ -116,6 +116,40 @@ def test_scoring_cut_off_right_after_training_is_trained_again(tmp_path):
     assert (todo.rescore, tuple(todo.scorings)) == (False, ("s1", "s2"))
 
 
+def score_once(job, value):
+    """As ``workers.score``, but evaluated at the end alone."""
+    metrics = {"map/avg": value}
+    result = {"metrics": metrics, "curve": {"step": [3600], "map/avg": [value]}, "best": None}
+    for key, settings in job.scorings.items():
+        results.write_result(job.root, job.training_key, key, result, {}, settings)
+
+
+def test_a_result_without_the_curve_that_is_asked_for_is_trained_again_with_all_its_scorings(tmp_path):
+    """Another study's scoring of the same training must not be lost by it."""
+    toy = study(seeds=(0,), rows=(1,))
+    job = workers.job(tmp_path, "t0", scorings=("s1", "s2"))
+    workers.finish(job)
+    score_once(job, 41.0)
+    assert plan.make_plan([toy], tmp_path).todo == ()
+    toy.runs[0].watched = True
+    (todo,) = plan.make_plan([toy], tmp_path).todo
+    assert (todo.rescore, set(todo.scorings), todo.watched) == (False, {"s1", "s2"}, {"s1"})
+    assert todo.scorings["s2"] == job.scorings["s2"], "read back from its record"
+    assert todo.find_due(50) == {"s1": todo.scorings["s1"]}
+    assert todo.find_due(3600) == todo.scorings
+
+
+def test_a_scoring_that_was_watched_is_not_trained_again(tmp_path):
+    toy = study(seeds=(0,), rows=(1,))
+    toy.runs[0].watched = True
+    job = workers.job(tmp_path, "t0")
+    workers.finish(job)
+    steps = [*range(50, 3601, 50)]
+    result = {"metrics": {"map/avg": 1.0}, "curve": {"step": steps, "map/avg": [1.0] * len(steps)}, "best": None}
+    results.write_result(tmp_path, "t0", "s1", result, {}, job.scorings["s1"])
+    assert plan.make_plan([toy], tmp_path).todo == ()
+
+
 def test_stale_is_trained_again_unless_accepted(tmp_path):
     toy = study(seeds=(0,), rows=(1,))
     workers.finish(workers.job(tmp_path, "t0"))

@@ -19,6 +19,8 @@ from support import study_files
 
 ALL = sorted(STUDIES.glob("*.yaml"))
 
+QUOTE = "quote: as printed, section: '4'"
+
 
 @pytest.fixture
 def write(tmp_path, monkeypatch):
@@ -145,6 +147,25 @@ def test_rows_of_other_studies_are_trained_once():
     assert (2, table3[5]) in table2
     assert (6, table10[1]) in table2
     assert (8, table10[6]) in table2
+
+
+@pytest.mark.parametrize(
+    ("asked", "watched"),
+    [
+        ("columns: {mAP: map/avg}", set()),
+        ("columns: {mAP: map/avg, loss: curve/loss, H: curve/entropy/Q_C}\nfigures: [entropy, effects]", set()),
+        ("columns: {mAP: map/avg, best: {metric: map/avg, selection: best}}", {"mAP", "best"}),
+        ("columns: {mAP: map/avg, ACC: curve/acc}", {"mAP", "ACC"}),
+        ("columns: {mAP: map/avg, ACC: {metric: curve/acc, scoring: {case.cat: 0}}}", {"ACC"}),
+        ("columns: {mAP: map/avg}\nfigures: ['mine:draw']", {"mAP"}),
+        (f"columns: {{mAP: map/avg}}\nclaims: [{{{QUOTE}, row: 1, on: mAP, by_share: 0.5, above: 20}}]", {"mAP"}),
+        (f"columns: {{H: entropy/Q_R}}\nclaims: [{{{QUOTE}, row: 1, on: H, by_share: 0.5, below: 1}}]", set()),
+    ],
+)
+def test_evaluated_during_training_is_what_a_study_reads_over_the_steps(write, asked, watched):
+    """A table of last checkpoints needs one evaluation; losses, label entropies and monitors are there anyway."""
+    runs = study.load(write(f"title: t\n{asked}\n")).runs
+    assert {name for run in runs if run.watched for name in run.columns} == watched
 
 
 def test_sweeps(write):

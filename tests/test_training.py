@@ -56,8 +56,10 @@ class Outcome:
     arrays: dict[str, np.ndarray]  # weights, Q^R, curves and scores by name
 
 
-def fitted(settings: Settings, root: Path, key: str, seed: int = 0) -> Outcome:
-    job = Job(key, settings, seed, {"s": settings}, root, key)
+def fitted(
+    settings: Settings, root: Path, key: str, seed: int = 0, watched: frozenset[str] = frozenset("s")
+) -> Outcome:
+    job = Job(key, settings, seed, {"s": settings}, root, key, watched=watched)
     train.fit(job, lambda progress: None)
     folder = results.training_folder(root, key)
     saved = torch.load(folder / "checkpoint.pt", weights_only=True)
@@ -106,6 +108,18 @@ def test_evaluation_does_not_change_the_training(head: str, root: Path) -> None:
         for every in (1, 40)
     )
     assert different(often, never) == []
+
+
+def test_what_nobody_watches_is_evaluated_once_and_ends_in_the_same_numbers(root: Path) -> None:
+    """Only the curve differs: one point in place of three, and no best of them."""
+    watched, once = (fitted(small(), root, f"watched-{bool(s)}", watched=frozenset(s)) for s in ("s", ""))
+    assert different(watched, once) == []
+    assert watched.result is not None
+    assert once.result is not None
+    assert once.result["metrics"] == watched.result["metrics"]
+    assert (watched.result["curve"]["step"], once.result["curve"]["step"]) == ([3, 6, 9], [9])
+    assert {name: values[-1:] for name, values in watched.result["curve"].items()} == once.result["curve"]
+    assert once.result["best"] is None
 
 
 def recorded(settings: Settings, root: Path, monkeypatch, seed: int = 0):

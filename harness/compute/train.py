@@ -187,8 +187,9 @@ class Curves:
 
 
 def fit(job: Job, progress: Callable[[Progress], None]) -> None:
-    """Train ``job``, evaluate every k steps under each of its scorings, and write everything to the run store.
+    """Train ``job``, evaluate it under each of its scorings, and write everything to the run store.
 
+    The end is evaluated, and every k steps the scorings that are watched: whose metrics over the steps a study reads.
     A loss that is not finite ends the run with status "nan" and the reason; other errors are the caller's to record.
     """
     began, settings, training = time.perf_counter(), job.settings, job.settings.training
@@ -203,18 +204,18 @@ def fit(job: Job, progress: Callable[[Progress], None]) -> None:
     testing, reason = 0.0, ""
     for number, step in steps(state, dataset.train, training, streams):
         curves.add(step)
-        last = number == training.steps
-        if not last and number % training.evaluate_every:
+        if number < training.steps and number % training.evaluate_every:
             continue
         if reason := curves.trouble():
             break
         clock = time.perf_counter()
-        scores = test_scores(state, dataset.test, training)
-        for key, scoring in job.scorings.items():
+        due = job.find_due(number)
+        scores = test_scores(state, dataset.test, training) if due else {}
+        for key, scoring in due.items():
             evaluations[key].add(number, score.evaluate(scores, scoring, truth, dataset.classes))
         testing += time.perf_counter() - clock
         value = next((e.latest("map/avg") for e in evaluations.values()), None)
-        progress(Progress(job.training_key, number, training.steps, value))
+        progress(Progress(job.training_key, number, training.steps, value, float(step.loss.detach())))
     seconds = {"total": time.perf_counter() - began, "evaluation": testing}
     arrays = {"curves": curves.arrays(), "scores": scores}
     record = training_record(job, state, reason, seconds)

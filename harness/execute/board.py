@@ -69,13 +69,13 @@ class Board:
         return f"about {duration(todo * sum(self.seconds) / len(self.seconds) / self.slots)} left"
 
     def cell(self, run: "Run") -> str:
-        """State of one run: mAP when finished, percent done and mAP so far while it runs, a dash when it failed."""
+        """State of one run: mAP when finished, percent done and mAP or loss while it runs, a dash when it failed."""
         key = run.training_key
         if key in self.failed:
             return "[red]-[/]"
         if key in self.progress:
             now = self.progress[key]
-            return "[yellow]start[/]" if now is None else f"[yellow]{_share(now)}{_percent(now.value)}[/]"
+            return "[yellow]start[/]" if now is None else f"[yellow]{_share(now)}{_latest(now)}[/]"
         if key in self.waiting:
             return "[dim].[/]"
         if (key, run.scoring_key) not in self.known:
@@ -137,6 +137,13 @@ def headline(root: Path, training_key: str, scoring_key: str) -> str:
 
 def _percent(value: float | None) -> str:
     return "" if value is None else f" {value:.1f}"
+
+
+def _latest(progress: Progress) -> str:
+    """mAP where it was evaluated, else the loss."""
+    if progress.value is None and progress.loss is not None:
+        return f" loss {progress.loss:.2f}"
+    return _percent(progress.value)
 
 
 def _share(progress: Progress) -> str:

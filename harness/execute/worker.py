@@ -48,7 +48,8 @@ def train(job: Job, tell: Tell) -> None:
     torch.set_num_threads(1)
 
     def tell_and_log(progress: Progress) -> None:
-        print(f"step {progress.step}/{progress.steps} map/avg {progress.value}", flush=True)
+        evaluated = "" if progress.value is None else f" map/avg {progress.value:.2f}"
+        print(f"step {progress.step}/{progress.steps} loss {progress.loss:.4f}{evaluated}", flush=True)
         tell(progress)
 
     with results.mark_unfinished(job):

@@ -18,13 +18,21 @@ class Job:
     root: Path  # the mlruns folder
     label: str  # for people: "row 3 seed 1"
     rescore: bool = False  # the training is finished: only scorings are missing
+    watched: frozenset[str] = frozenset()  # scoring keys that are evaluated during training, too, for their curves
+
+    def find_due(self, step: int) -> Mapping[str, Settings]:
+        """The scorings to evaluate after a step at which the training is looked at: all of them after the last."""
+        if step == self.settings.training.steps:
+            return self.scorings
+        return {key: scoring for key, scoring in self.scorings.items() if key in self.watched}
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a job is; ``value`` is map/avg (percent) of its first scoring at the last evaluation."""
+    """How far a job is; ``value`` is map/avg (percent) of its first scoring evaluated so far, None where none is."""
 
     training_key: str
     step: int
     steps: int
     value: float | None = None
+    loss: float | None = None

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from harness import sources
+from harness.settings import Settings
 from harness.store import results
 from harness.store.jobs import Job
 from harness.study import keys
+from harness.study.building import rebuild
 
 if TYPE_CHECKING:
     from harness.study import Run, Study
@@ -45,7 +48,8 @@ def make_job(key: str, served: Sequence[tuple["Run", str]], root: Path) -> Job:
     """The job of one training, from the runs (with their studies' names) that it serves."""
     first, _ = served[0]
     scorings = {run.scoring_key: run.settings for run, _ in served}
-    return Job(key, first.settings, first.seed, scorings, root, name_job(served))
+    watched = frozenset(run.scoring_key for run, _ in served if run.watched)
+    return Job(key, first.settings, first.seed, scorings, root, name_job(served), watched=watched)
 
 
 def name_job(served: Sequence[tuple["Run", str]]) -> str:
@@ -96,10 +100,28 @@ def find_rest(job: Job, record: Mapping[str, Any], accept_stale: bool) -> Job | 
     if record["status"] == "nan":
         return None
     root, key = job.root, job.training_key
-    missing = {s: v for s, v in job.scorings.items() if not is_current(results.read_result(root, key, s))}
+    found = {scoring: results.read_result(root, key, scoring) for scoring in job.scorings}
+    missing = {scoring: job.scorings[scoring] for scoring, result in found.items() if not is_current(result)}
+    if any(scoring in missing or lacks_curve(job, found[scoring] or {}) for scoring in job.watched):
+        return replace(job, scorings={**read_scorings(root, key, own), **job.scorings})
     if not missing:
         return None
     return job if results.was_cut_off(root, key, missing) else replace(job, scorings=missing, rescore=True)
+
+
+def lacks_curve(job: Job, result: Mapping[str, Any]) -> bool:
+    """Whether a stored scoring was not evaluated during training: only training again can give its curve."""
+    training = job.settings.training
+    return len(result["curve"]["step"]) < ceil(training.steps / training.evaluate_every)
+
+
+def read_scorings(root: Path, key: str, digest: str) -> dict[str, Settings]:
+    """The stored scorings of a training of these sources: training it again makes them again, too."""
+    names = [path.parent.name for path in results.training_folder(root, key).glob("*/result.json")]
+    found = {name: results.read_result(root, key, name) for name in sorted(names)}
+    return {
+        name: rebuild(result["settings"]) for name, result in found.items() if result and result["digest"] == digest
+    }
 
 
 def estimate_seconds(plan: Plan, slots: int) -> tuple[float, bool]:

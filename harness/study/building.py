@@ -1,20 +1,23 @@
 """From a folded state of layers to one frozen ``Settings``; every mistake becomes one line at its place."""
 
+import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from harness.errors import hint, name_value
+from harness.errors import ConfigError, hint, name_value
 from harness.ranges import complain, validate
 from harness.settings import Settings
-from harness.study.document import Mark, Node
-from harness.study.layers import BASELINE, Layer, Leaf, list_groups, list_leaves, read_baseline_layer
+from harness.study.document import Mark, Node, wrap
+from harness.study.layers import BASELINE, Layer, Leaf, fold, list_groups, list_leaves, read_baseline_layer
 from harness.study.rules import find_clashes
 from model.options import OPTIONS
 from model.settings import CaseSettings
 
 OPTIONS_STEPS = ("case", "options")
+INFINITE = {"inf": math.inf, "-inf": -math.inf}  # as ``keys.plain`` writes them
 
 
 def build(state: Layer, errors: list[str]) -> Settings:
@@ -38,6 +41,19 @@ def build(state: Layer, errors: list[str]) -> Settings:
     for paths, text in find_clashes(settings, sequences):
         if refused.keys().isdisjoint(paths):
             errors.append(f"{find_place(state, paths)}: {paths[0]}: {text}")
+    return settings
+
+
+def rebuild(flat: Mapping[str, Any]) -> Settings:
+    """Settings from the flat form in which records keep them (``keys.flat``). ConfigError where they cannot be."""
+    here, layer = Mark("training.json"), {}
+    for path, value in flat.items():
+        plain = json.loads(value) if isinstance(value, str) and value.startswith(("[", "{")) else value
+        layer[path] = wrap(INFINITE.get(plain, plain) if isinstance(plain, str) else plain, here)
+    errors: list[str] = []
+    settings = build(fold([layer]), errors)
+    if errors:
+        raise ConfigError(errors)
     return settings
 
 

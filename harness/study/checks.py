@@ -43,7 +43,7 @@ def check_metric(column: ColumnPart) -> Iterator[str]:
     if metric is None or metric.held_in == "training":
         yield f"unknown metric '{column.metric}'; {hint(column.metric, list_names('result', 'curves'))}"
     elif metric.held_in == "curves" and not is_curve(curve):
-        yield f"unknown curve '{curve}'; {hint(curve, [*CURVES, *list_names('result')])}"
+        yield f"unknown curve '{curve}'; {hint(curve, dict.fromkeys([*CURVES, *list_names('result')]))}"
     elif metric.held_in == "curves" and column.selection == "best":
         yield "a curve is read at its end; allowed: selection: last"
 

@@ -65,7 +65,7 @@ METRICS: tuple[Metric, ...] = (
     Metric("memory_gb", "memory_gb", "GB", temporal=False, held_in="training"),
     Metric("curve/NAME", "curve", "", temporal=False, held_in="curves", pattern=r"curve/.+"),
 )
-CURVES: tuple[str, ...] = (  # beside the metrics above, which are curves over the evaluations
+CURVES: tuple[str, ...] = (  # of each training step; the other metrics above are curves over the evaluations
     *("loss", "loss/clusters", "loss/classes"),
     *join_names("P_A", "min", "mean", "max", "selected", "unselected", "agreement"),
     "Q_A/share",
@@ -73,6 +73,7 @@ CURVES: tuple[str, ...] = (  # beside the metrics above, which are curves over t
     *join_names("Q_C", "min", "mean", "max"),
     *join_names("marginal_error", "Q_C", "Q_R"),
     *join_names("iterations", "Q_C", "Q_R"),
+    *join_names("entropy", "Q_C", "Q_R"),
 )
 OWN_LOSS = "loss/"  # further loss terms are named by the baselines
 
@@ -94,5 +95,10 @@ def list_names(*held_in: str) -> list[str]:
 
 def is_curve(name: str) -> bool:
     """Whether a training leaves a curve of this name."""
+    return name in CURVES or name.startswith(OWN_LOSS) or is_evaluated(name)
+
+
+def is_evaluated(name: str) -> bool:
+    """Whether a curve of this name has a value for each evaluation, not for each training step."""
     metric = find_metric(name)
-    return name in CURVES or name.startswith(OWN_LOSS) or (metric is not None and metric.held_in == "result")
+    return metric is not None and metric.held_in == "result" and name not in CURVES

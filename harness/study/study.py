@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from harness.settings import Settings
-from harness.study.claims import AnyClaim
+from harness.study.claims import AnyClaim, Level
 from harness.study.keys import digest, keys
+from harness.study.metrics import CURVE, is_evaluated
 
 Scored = Mapping[tuple[str, ...], Settings]  # columns -> the settings that score them
 
@@ -39,7 +40,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Run:
-    """A row under a seed and one scoring; ``columns`` are the names of the cells it fills."""
+    """A row under a seed and one scoring; ``columns`` are the names of the cells it fills.
+
+    ``watched``: something reads its metrics over the steps of training, not only at the end.
+    """
 
     study: str
     row: int
@@ -48,6 +52,7 @@ class Run:
     training_key: str
     scoring_key: str
     columns: tuple[str, ...]
+    watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,9 +108,27 @@ def name_base(study: Study) -> str:
 def with_seeds(study: Study, counts: Mapping[int, int]) -> Study:
     """The study with seeds 0 .. n-1 for row number -> n, ``study.seeds`` for rows not named."""
     runs = []
+    watched = find_watched(study)
     for row, scored in zip(study.rows, study.scored):
         for seed in range(0 if study.missing else counts.get(row.number, study.seeds)):
             for columns, settings in scored.items():
                 training, scoring = keys(settings, seed, row.fingerprint)
-                runs.append(Run(study.name, row.number, seed, settings, training, scoring, columns))
+                reads_curve = not watched.isdisjoint(columns)
+                runs.append(Run(study.name, row.number, seed, settings, training, scoring, columns, reads_curve))
     return replace(study, runs=runs)
+
+
+def find_watched(study: Study) -> frozenset[str]:
+    """Columns of which evaluations during training are read: the best of them, their curve, or a claim on that.
+
+    A figure of the study's own code may read anything. Losses and monitors are there for each step in any case.
+    """
+    if any(":" in figure for figure in study.figures):
+        return frozenset(column.name for column in study.columns)
+    levels = {claim.on for claim in study.claims if isinstance(claim, Level)}
+    out = set()
+    for column in study.columns:
+        over_steps = column.metric.startswith(CURVE) or column.name in levels
+        if column.selection == "best" or (over_steps and is_evaluated(column.metric.removeprefix(CURVE))):
+            out.add(column.name)
+    return frozenset(out)

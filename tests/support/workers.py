@@ -24,7 +24,13 @@ def study(seeds=(0, 1), rows=(1, 2)):
     settings = Settings()
     runs = [
         SimpleNamespace(
-            row=r, seed=s, settings=settings, training_key=f"t{s}", scoring_key=f"s{r}", columns=("mAP@0.5",)
+            row=r,
+            seed=s,
+            settings=settings,
+            training_key=f"t{s}",
+            scoring_key=f"s{r}",
+            columns=("mAP@0.5",),
+            watched=False,
         )
         for r in rows
         for s in seeds
@@ -80,7 +86,7 @@ def toy(job: Job, tell) -> str:
         time.sleep(600)
     if job.seed == SLOW:
         time.sleep(1)
-    tell(Progress(job.training_key, 150, 300, 20.0))
+    tell(Progress(job.training_key, 150, 300, 20.0, 0.5))
     finish(job, value=40.0 + job.seed)
     return ""
 
