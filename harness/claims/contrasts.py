@@ -6,6 +6,8 @@ whatever study shows them: the chance that *any* of its verdicts is wrong, over 
 ``ALPHA``. It is the family-wise rate, since a report that calls eight effects real should hold no false one; and by
 Bonferroni, which holds whatever rows the contrasts share and lets each verdict be read off its interval (Holm's steps
 would not: a contrast found "smaller than claimed" can still be falsely reversed, so it frees no error for the others).
+Whatever a contrast's true effect is, its own chance stays within its share: at 0 either direction is wrong, each by a
+two-sided test; above the margin "smaller" is, by a one-sided one, and "reversed" is found only together with it.
 Table 2, the paper's headline, has half of the rate to itself.
 """
 

@@ -1,7 +1,7 @@
 """What the paper claims, judged on the runs at hand: each claim gets a verdict with its evidence and its scope.
 
 A verdict is read off an interval at the level that its contrast may spend (``harness.claims.contrasts``): above 0,
-below 0, or below the least effect that would still count as the claimed one. The first look that decides is the last
+below 0, or (at twice that level, being a one-sided test) below the least effect that would still count as the claimed one. The first look that decides is the last
 one, whatever is measured after it. The claimed size is reported apart.
 """
 
@@ -194,9 +194,11 @@ def count_needed(evidence: Evidence, level: float) -> int | None:
     weakest = pick_weakest(evidence, level)
     if evidence.within is not None:
         nearest = evidence.within if weakest.mean() >= 0 else -evidence.within
-        return stats.seeds_needed(weakest, 2 * level, [nearest])
-    edges = [0.0] if evidence.margin is None else [0.0, evidence.margin]
-    return stats.seeds_needed(weakest, level, edges)
+        return stats.seeds_needed(weakest, 2 * level, nearest)
+    found = [stats.seeds_needed(weakest, level, 0.0)]
+    if evidence.margin is not None and weakest.mean() < evidence.margin:
+        found.append(stats.seeds_needed(weakest, 2 * level, evidence.margin))
+    return min((n for n in found if n is not None), default=None)
 
 
 def pick_weakest(evidence: Evidence, level: float) -> np.ndarray:
@@ -212,7 +214,8 @@ def describe(study: "Study", claim: "AnyClaim", contrast: str, test: Test, outco
     shown = stats.NONE
     if any(len(x) for x in outcome.evidence.differences):
         level = outcome.level if isfinite(outcome.level) else stats.ALPHA
-        width = level if outcome.evidence.within is None else 2 * level  # two one-sided tests
+        one_sided = outcome.evidence.within is not None or outcome.status == "smaller"
+        width = 2 * level if one_sided else level
         shown = stats.difference(pick_weakest(outcome.evidence, width), width)
     rows = claim.row_numbers(len(study.rows))
     claimed = claim.by if isinstance(claim, Beats) else None
