@@ -44,6 +44,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--address", metavar="HOST:PORT", help="of a running Ray cluster (default: one on 127.0.0.1)")
     p.add_argument("--accept-stale", action="store_true", help="keep results of older sources, marked as such")
     p.add_argument("--time-limit", type=duration, default=inf, metavar="TIME", help="end a run after 90s, 30m, 2h, 1d")
+    p.add_argument(
+        "--checkpoint-every", type=duration, metavar="TIME", help="how often a run is saved so that it can go on (5m)"
+    )
     p.add_argument("--budget", type=duration, default=inf, metavar="TIME", help="begin no look that would end later")
     p.add_argument("--fail-fast", action="store_true", help="start no further run once one has failed")
     p.add_argument(
@@ -104,6 +107,7 @@ def make_session(arguments: argparse.Namespace) -> "Session":
     from harness.execute.events import Policy
     from harness.execute.executors import EXECUTORS
     from harness.execute.session import Session
+    from harness.store.jobs import CHECKPOINT_EVERY
 
     executor = EXECUTORS[arguments.executor]
     if arguments.address:
@@ -118,6 +122,7 @@ def make_session(arguments: argparse.Namespace) -> "Session":
         frozenset({"nan", "failed"}) if arguments.rerun else frozenset(),
         may_grow=executor.waits and not arguments.seeds,
         budget=arguments.budget,
+        checkpoint_every=arguments.checkpoint_every or CHECKPOINT_EVERY,
     )
 
 

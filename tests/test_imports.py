@@ -20,9 +20,19 @@ FOLDERS = ("harness", "model", "tests")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 
 BENCH = {f"harness.bench.{name}" for name in ("growth", "parts", "reference", "subject")}
-TORCH = {"harness.compute.train", "harness.predict", "harness.execute.worker", *BENCH}  # in the worker, late
+TORCH = {
+    "harness.compute.train",
+    "harness.compute.checkpoint",
+    "harness.predict",
+    "harness.execute.worker",
+    *BENCH,
+}  # in the worker, late
 TORCH |= {"harness.bench.__main__", "harness.bench.processes"}  # late
-TORCH_AT_ONCE = {"harness.compute.train", *BENCH}  # at module level, directly or through what they import
+TORCH_AT_ONCE = {
+    "harness.compute.train",
+    "harness.compute.checkpoint",
+    *BENCH,
+}  # at module level, directly or through what they import
 ONLY = {  # package -> harness modules that may import it at all
     "torch": TORCH,
     "mlflow": {"harness.track.database", "harness.track.mirror"},

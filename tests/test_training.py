@@ -1,7 +1,6 @@
 """A training as a whole: the same bits again, evaluation without effect, paired rows, NaN, and a planted answer."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -12,16 +11,11 @@ import torch
 
 from harness import data, study
 from harness.compute import train
-from harness.settings import Localization, Settings, Source, Training
-from harness.store import results
-from harness.store.jobs import Job
-from model.options import OPTIONS
-from model.settings import CaseSettings, CoLabel
+from harness.settings import Settings
+from model.settings import CoLabel
 
-from support.baseline_settings import of_baseline
+from support.trainings import SHORT, SMALL, different, fitted, small
 
-SMALL = Source(scale="tiny", knobs={"train_videos": 24, "test_videos": 12})
-SHORT = Training(snippets=40, batch=8, steps=9, lr=3e-3, warm_up=3, evaluate_every=3, keep_embeddings=True)
 HEADS = ("in_graph", "projected")
 
 
@@ -38,44 +32,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-def small(baseline: str = "proposed", training: Mapping[str, Any] = {}, **case) -> Settings:
-    options = OPTIONS[baseline]()
-    chosen = CaseSettings(baseline, options, width=16, clusters=6, sinkhorn_steps=5, sinkhorn_steps_r=5)
-    localization = Localization(thresholds=of_baseline(baseline).localization.thresholds)
-    return Settings(replace(chosen, **case), replace(SHORT, **training), localization, source=SMALL)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a training leaves in the store."""
-
-    record: dict[str, Any]
-    result: dict[str, Any] | None
-    arrays: dict[str, np.ndarray]  # weights, Q^R, curves and scores by name
-
-
-def fitted(
-    settings: Settings, root: Path, key: str, seed: int = 0, watched: frozenset[str] = frozenset("s")
-) -> Outcome:
-    job = Job(key, settings, seed, {"s": settings}, root, key, watched=watched)
-    train.fit(job, lambda progress: None)
-    folder = results.training_folder(root, key)
-    saved = torch.load(folder / "checkpoint.pt", weights_only=True)
-    arrays = {f"weights/{name}": value.numpy() for name, value in saved["weights"].items()}
-    arrays["Q_R"] = saved["Q_R"].numpy()
-    arrays |= {f"curves/{name}": value for name, value in results.read_curves(root, key).items()}
-    if (folder / "scores.npz").exists():
-        arrays |= {f"scores/{name}": value for name, value in results.read_scores(root, key).items()}
-    return Outcome(results.read_training(root, key) or {}, results.read_result(root, key, "s"), arrays)
-
-
-def different(one: Outcome, other: Outcome) -> list[str]:
-    """Names of arrays that differ in a bit, or that only one has."""
-    names = one.arrays.keys() | other.arrays.keys()
-    both = one.arrays.keys() & other.arrays.keys()
-    return sorted(n for n in names if n not in both or one.arrays[n].tobytes() != other.arrays[n].tobytes())
 
 
 @pytest.mark.parametrize("baseline", ["proposed", "basnet", "cola"])

@@ -6,13 +6,15 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from harness import data
-from harness.compute import score
+from harness.compute import checkpoint, score
+from harness.compute.checkpoint import Course
 from harness.data.sampling import distinct, orders, paired, stratified, uniform
 from harness.settings import Settings, Training
 from harness.store import results
@@ -66,14 +68,17 @@ def start(settings: Settings, dataset: data.Dataset, streams: Streams, device: t
     return State(case, optimizer, case.initial(), device)
 
 
-def steps(state: State, train: data.Split, training: Training, streams: Streams) -> Iterator[tuple[int, Step]]:
-    """Yield (number, Step) after each optimiser step, 1 .. ``training.steps``."""
+def steps(
+    state: State, train: data.Split, training: Training, streams: Streams, done: int = 0
+) -> Iterator[tuple[int, Step]]:
+    """Yield (number, Step) after each optimiser step, ``done`` + 1 .. ``training.steps``."""
     features = on_device(train, state.device)
     if training.pairs:
         batches = paired(train.labels, training.batch, training.pairs, streams.order)
     else:
         batches = orders(len(train.ids), training.batch, streams.order)
-    for number, videos in zip(range(1, training.steps + 1), batches):
+    numbered = zip(range(1, training.steps + 1), batches)
+    for number, videos in islice(numbered, done, None):
         indices = stratified(train.lengths[videos], training.snippets, streams.sampling)
         refresh(state, features, train, training, number)
         warm = float(number <= training.warm_up)
@@ -189,40 +194,50 @@ class Curves:
 def fit(job: Job, progress: Callable[[Progress], None]) -> None:
     """Train ``job``, evaluate it under each of its scorings, and write everything to the run store.
 
-    The end is evaluated, and every k steps the scorings that are watched: whose metrics over the steps a study reads.
-    A loss that is not finite ends the run with status "nan" and the reason; other errors are the caller's to record.
+    It goes on from a checkpoint where there is one. The end is evaluated, and every k steps the scorings that are
+    watched: whose metrics over the steps a study reads. A loss that is not finite ends the run with status "nan" and
+    the reason; other errors are the caller's to record.
     """
-    began, settings, training = time.perf_counter(), job.settings, job.settings.training
+    settings, training = job.settings, job.settings.training
+    began, reason = time.perf_counter(), ""
     dataset = data.load(settings.source, job.root)
+    truth = score.Truth.of(dataset.test, training.snippets)
+    course = checkpoint.resume(job, lambda: begin(job, dataset, began))
+    state, scores = course.state, dict[str, np.ndarray]()
+    for number, step in steps(state, dataset.train, training, course.streams, course.done):
+        course.curves.add(step)
+        course.done = number
+        if number == training.steps or number % training.evaluate_every == 0:
+            if reason := course.curves.trouble():
+                break
+            scores = look(job, course, dataset, truth)
+            value = next((e.latest("map/avg") for e in course.evaluations.values()), None)
+            progress(Progress(job.training_key, number, training.steps, value, float(step.loss.detach())))
+        checkpoint.save_if_due(job, course)
+    arrays = {"curves": course.curves.arrays(), "scores": {} if reason else scores}
+    files = {"checkpoint.pt": checkpoint_writer(state, dataset)}
+    results.write_training(job.root, job.training_key, training_record(job, course, reason), arrays, files, settings)
+    for key, scoring in {} if reason else job.scorings.items():
+        score.store(job, key, scoring, course.evaluations[key], dataset)
+    checkpoint.remove(job)
+
+
+def begin(job: Job, dataset: data.Dataset, began: float) -> Course:
+    """A training before its first step."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     streams = Streams.of(job.seed, device)
-    state = start(settings, dataset, streams, device)
-    truth = score.Truth.of(dataset.test, training.snippets)
-    curves = Curves()
-    evaluations = {key: score.Evaluations() for key in job.scorings}
-    scores: dict[str, np.ndarray] = {}
-    testing, reason = 0.0, ""
-    for number, step in steps(state, dataset.train, training, streams):
-        curves.add(step)
-        if number < training.steps and number % training.evaluate_every:
-            continue
-        if reason := curves.trouble():
-            break
-        clock = time.perf_counter()
-        due = job.find_due(number)
-        scores = test_scores(state, dataset.test, training) if due else {}
-        for key, scoring in due.items():
-            evaluations[key].add(number, score.evaluate(scores, scoring, truth, dataset.classes))
-        testing += time.perf_counter() - clock
-        value = next((e.latest("map/avg") for e in evaluations.values()), None)
-        progress(Progress(job.training_key, number, training.steps, value, float(step.loss.detach())))
-    seconds = {"total": time.perf_counter() - began, "evaluation": testing}
-    arrays = {"curves": curves.arrays(), "scores": scores}
-    record = training_record(job, state, reason, seconds)
-    files = {"checkpoint.pt": checkpoint_writer(state, dataset)}
-    results.write_training(job.root, job.training_key, record, arrays, files, settings)
-    for key, scoring in {} if reason else job.scorings.items():
-        score.store(job, key, scoring, evaluations[key], dataset)
+    state = start(job.settings, dataset, streams, device)
+    return Course(state, streams, Curves(), {key: score.Evaluations() for key in job.scorings}, began)
+
+
+def look(job: Job, course: Course, dataset: data.Dataset, truth: score.Truth) -> dict[str, np.ndarray]:
+    """Evaluate the scorings that are due after the step just done; returns the test scores."""
+    clock, due = time.perf_counter(), job.find_due(course.done)
+    scores = test_scores(course.state, dataset.test, job.settings.training) if due else {}
+    for key, scoring in due.items():
+        course.evaluations[key].add(course.done, score.evaluate(scores, scoring, truth, dataset.classes))
+    course.testing += time.perf_counter() - clock
+    return scores
 
 
 def checkpoint_writer(state: State, dataset: data.Dataset) -> Callable[[Path], None]:
@@ -235,8 +250,9 @@ def checkpoint_writer(state: State, dataset: data.Dataset) -> Callable[[Path], N
     return lambda path: torch.save(content, path)
 
 
-def training_record(job: Job, state: State, reason: str, seconds: dict[str, float]) -> dict[str, object]:
+def training_record(job: Job, course: Course, reason: str) -> dict[str, object]:
     """What training.json says beside the settings, which ``results`` adds."""
+    seconds = {"total": time.perf_counter() - course.began, "evaluation": course.testing}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux: kilobytes
     rounded = {name: round(value, 3) for name, value in seconds.items()}
     return {
@@ -244,7 +260,8 @@ def training_record(job: Job, state: State, reason: str, seconds: dict[str, floa
         "reason": reason,
         "seed": job.seed,
         "seconds": rounded,
+        "resumed": course.resumed,
         "peak_mb": math.ceil(peak),
         "torch": torch.__version__,
-        "parameters": sum(p.numel() for p in state.case.parameters()),
+        "parameters": sum(p.numel() for p in course.state.case.parameters()),
     }

@@ -27,6 +27,7 @@ from harness.execute.slots import RUNS_PER_GPU
 from harness.execute.worker import work
 from harness.sources import HOME
 from harness.store import results
+from harness.store.checkpoints import locate_checkpoint
 from harness.store.files import landing
 from harness.store.jobs import Job, Progress
 
@@ -222,6 +223,7 @@ def take_in(flight: Flight, reference: Any) -> Event:
         return Event(job, "failed", reason=reason)
     if not job.rescore:
         results.remove_training(job.root, job.training_key)
+        locate_checkpoint(job.root, job.training_key).unlink(missing_ok=True)  # a run that failed sends its own
     unpack(outcome.archive, results.training_folder(job.root, job.training_key))
     return Event(job, "failed" if outcome.reason else "ok", None, outcome.reason, outcome.seconds)
 
@@ -236,10 +238,14 @@ def explain(error: Any) -> str:
 
 
 def pack_known(job: Job) -> bytes:
-    """What a machine needs of the store: a finished training's own files, to score it again."""
-    folder = results.training_folder(job.root, job.training_key)
-    own = [path for path in folder.glob("[!.]*.*") if path.is_file() and path.name not in DRIVERS]
-    return pack(folder, own if job.rescore else [])
+    """What a machine needs of the store: a checkpoint to go on from, or a finished training's files to score again."""
+    folder, checkpoint = (
+        results.training_folder(job.root, job.training_key),
+        locate_checkpoint(job.root, job.training_key),
+    )
+    if not job.rescore:
+        return pack(folder, [checkpoint] if checkpoint.exists() else [])
+    return pack(folder, [path for path in folder.glob("[!.]*.*") if path.is_file() and path.name not in DRIVERS])
 
 
 def list_written(job: Job, folder: Path) -> list[Path]:

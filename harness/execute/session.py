@@ -3,13 +3,14 @@
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.execute.events import Policy
 from harness.execute.executors import Executor, describe
+from harness.store.jobs import CHECKPOINT_EVERY
 from harness.store.plan import GUESS, Plan, estimate_seconds, make_plan
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Session:
     again: frozenset[str] = frozenset()  # statuses of trainings that are repeated
     may_grow: bool = True  # sequential studies get seeds until their claims are decided
     budget: float = inf  # seconds; no look at more seeds begins that would end later
+    checkpoint_every: float = CHECKPOINT_EVERY  # seconds between two checkpoints of a run
 
     def plan(self, studies: Sequence["Study"]) -> Plan:
         return make_plan(studies, self.root, self.accept_stale, self.again)
@@ -99,8 +101,9 @@ def hand_over(plan: Plan, studies: Sequence["Study"], session: Session) -> None:
     slots = find_slots(session.jobs, session.runs_per_gpu)
     if not session.executor.waits:
         return session.executor.run(plan.todo, print, slots)
+    jobs = [replace(job, checkpoint_every=session.checkpoint_every) for job in plan.todo]
     with Board(studies, plan, session.root, len(slots), terminal()) as board:
-        session.executor.run(plan.todo, board, slots, session.policy)
+        session.executor.run(jobs, board, slots, session.policy)
 
 
 def tell_notices(studies: Sequence["Study"], plan: Plan, accepted: bool) -> None:
@@ -144,6 +147,7 @@ def tell_time_left(plan: Plan, session: Session) -> str:
 def tell_status(studies: Sequence["Study"], session: Session) -> None:
     """Print per study what is finished, running (where, since when), failed and to do, and the time that is left."""
     from harness.store import records
+    from harness.store.checkpoints import tell_step
     from harness.store.locks import find_owner
 
     for study in studies:
@@ -160,6 +164,8 @@ def tell_status(studies: Sequence["Study"], session: Session) -> None:
                 print(f"  running {what}: on {owner.host}, process {owner.pid}, since {since}")
             elif record.status in {"failed", "nan"}:
                 print(f"  {record.status} {what}: {record.training['reason']}")
+            elif step := tell_step(session.root, record.run.training_key):
+                print(f"  waiting {what}: goes on after step {step} of {record.run.settings.training.steps}")
 
 
 def list_unfinished(read: Sequence["Record"]) -> Iterator["Record"]:

@@ -11,13 +11,15 @@ from pathlib import Path
 from harness import sources
 from harness.execute.events import Tell
 from harness.store import results
+from harness.store.checkpoints import locate_checkpoint
 from harness.store.jobs import Job, Progress
 
 
 def work(job: Job, tell: Tell) -> str:
     """Train or re-score ``job`` in this process, its output going to its log. Returns why it failed, or ""."""
     sources.digest(job.settings.case.baseline)  # of the sources as this process imports them; kept for all its jobs
-    with redirect_output(results.training_folder(job.root, job.training_key) / "log.txt", append=job.rescore):
+    going_on = job.rescore or locate_checkpoint(job.root, job.training_key).exists()
+    with redirect_output(results.training_folder(job.root, job.training_key) / "log.txt", append=going_on):
         began = time.perf_counter()
         print(f"{'score' if job.rescore else 'train'} {job.label} ({job.training_key})", flush=True)
         try:

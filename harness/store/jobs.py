@@ -6,6 +6,8 @@ from pathlib import Path
 
 from harness.settings import Settings
 
+CHECKPOINT_EVERY = 300.0  # seconds between two checkpoints of a training, so that short ones write none
+
 
 @dataclass(frozen=True)
 class Job:
@@ -19,6 +21,7 @@ class Job:
     label: str  # for people: "row 3 seed 1"
     rescore: bool = False  # the training is finished: only scorings are missing
     watched: frozenset[str] = frozenset()  # scoring keys that are evaluated during training, too, for their curves
+    checkpoint_every: float = CHECKPOINT_EVERY  # seconds; it changes no result and is part of no key
 
     def find_due(self, step: int) -> Mapping[str, Settings]:
         """The scorings to evaluate after a step at which the training is looked at: all of them after the last."""

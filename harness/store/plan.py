@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from harness import sources
 from harness.settings import Settings
 from harness.store import results
+from harness.store.checkpoints import find_damaged_checkpoint
 from harness.store.jobs import Job
 from harness.study import keys
 from harness.study.building import rebuild
@@ -82,6 +83,7 @@ def make_plan(
         else:
             todo.append(rest)
             damaged += results.find_damage(root, job.training_key, job.scorings)
+            damaged += find_damaged_checkpoint(root, job.training_key)
     return Plan(tuple(todo), tuple(done), tuple(stale), tuple(nan), tuple(damaged))
 
 

@@ -1,7 +1,8 @@
 """The run store: a finished training, and each scoring of it, is a folder addressed by what determines it.
 
 ``<root>/store/<training key>/`` holds training.json (written last: it makes the training finished), curves.npz,
-scores.npz, checkpoint.pt and log.txt; ``<scoring key>/`` below it holds predictions.json and, last, result.json.
+scores.npz, checkpoint.pt and log.txt, and while it trains unfinished.pt (see ``checkpoints``); ``<scoring key>/`` below
+it holds predictions.json and, last, result.json.
 No torch, no mlflow. Every file lands by a rename inside its folder, so a reader sees a whole file or none.
 """
 

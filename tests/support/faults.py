@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,16 +74,13 @@ def hear() -> None:
 HEARING = {"preexec_fn": hear}  # no threads here
 
 
-HEARING = {"preexec_fn": hear}  # no threads here
-
-
-def start(folder: Path) -> subprocess.Popen:
+def start(folder: Path, study: str = STUDY, options: Sequence[str] = ()) -> subprocess.Popen:
     """The toy study as a process of its own group; results go to ``folder``/mlruns."""
     path = folder / "toy.yaml"
-    path.write_text(STUDY)
+    path.write_text(study)
     env = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     env |= {"OMP_NUM_THREADS": "1", "COLUMNS": "120", "PYTHONPATH": str(HOME)}
-    command = [sys.executable, "-m", "harness.run", path.name, "--data", "tiny", "--jobs", "1"]
+    command = [sys.executable, "-m", "harness.run", path.name, "--data", "tiny", "--jobs", "1", *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, **HEARING, **pipes)
 
@@ -175,9 +172,9 @@ def wait_until(condition: Callable[[], bool]) -> bool:
     return True
 
 
-def complete(folder: Path) -> str:
+def complete(folder: Path, study: str = STUDY, options: Sequence[str] = ()) -> str:
     """Run the toy study to its end; returns the table's file."""
-    process = start(folder)
+    process = start(folder, study, options)
     _, errors = process.communicate(timeout=2 * PATIENCE)
     assert process.returncode == 0, errors
     (table,) = (folder / "mlruns/reports/toy").rglob("table.csv")
