@@ -44,7 +44,7 @@ class Case(nn.Module):
 
     def __init__(self, settings: CaseSettings, shape: Shape, seed: int) -> None:
         super().__init__()
-        self.settings = settings
+        self.settings, self.shape, self.seed = settings, shape, seed
         self.baseline = baselines.load(settings.baseline).Baseline(settings.options, shape, seed)
         self.head = self._head(seed) if settings.clustered else None
 
@@ -56,6 +56,12 @@ class Case(nn.Module):
         """What step 1 is given: Q^R (M, K, 2), K = 0 without a head, and the baseline's own memory, if it has one."""
         memory = self.baseline.initial_memory() if hasattr(self.baseline, "initial_memory") else {}
         return Carried(start_q_r(self.settings, next(self.parameters()), self.baseline.streams), memory)
+
+    @torch.no_grad()
+    def restart_(self) -> None:
+        """First weights again, for a baseline that trains a new model from time to time."""
+        again = Case(self.settings, self.shape, self.seed).to(next(self.parameters()))
+        self.load_state_dict(again.state_dict())
 
     def project_(self) -> None:
         """To be called before each optimiser step (``ClusterHead.project_``)."""

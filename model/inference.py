@@ -27,3 +27,4 @@ class Inference:
     groups: Mapping[str, Group]
     searched: np.ndarray | None = None  # (V, C) scores for the class rule, where they are not ``video``
     skip_only_class_zero: bool = False  # the released BaS-Net skips a video whose set is exactly {class 0}
+    clock: np.ndarray | None = None  # (V, n + 1) where snippets are not sampled evenly (``model.segments``)

@@ -232,8 +232,15 @@ class D2netOptions:
 class AsmlocOptions:
     """ASM-Loc (He et al., 2022): action-aware segments; without ``segments`` it is its base model."""
 
-    segments: Natural = 0  # at most so many pseudo segments a video; 0: the base model, which needs none
-    refresh: Natural = 0  # steps between making segments anew
+    segments: Natural = 0  # at most so many pseudo segments a video (released: 20); 0: the base model, which needs none
+    refresh: Natural = 100  # steps (released: epochs) from the start, and then between making segments anew; 0: never
+    rounds: Natural = 3  # how often they are made
+    for_steps: Natural = 800  # steps for which that is stated, carried over to the training's; 0: as it is
+    restart: bool = True  # new weights whenever segments are made (released); false: one model goes on (paper)
+    dynamic: bool = True  # snippets of short segments are sampled more often
+    surest: Share = 0.7  # alpha: share of a class' scores whose detections count there
+    widen: Amount = 0.5  # delta: segments are widened on both sides by this share of their length
+    upsample: Positive = 6.0  # gamma: short segments are sampled as if of gamma (2 delta + 1) snippets
     foreground: Amount = 1.0  # weights of the losses
     background: Amount = 0.5
     action_background: Amount = 0.5

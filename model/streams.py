@@ -53,6 +53,7 @@ class Batch:
     steps: int = 0  # steps of the whole training, where a schedule is carried over to them; 0: as it is stated
     pairs: int = 0  # videos 2i and 2i + 1 share a class for i below this
     videos: Tensor | None = None  # (B,) int64: which training videos these are
+    sizes: Tensor | None = None  # (B,) int64: snippets of each video
     memory: Mapping[str, Tensor] = field(default_factory=dict)
 
     @classmethod

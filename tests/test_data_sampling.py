@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import data
-from harness.compute.train import make_batch, on_device
+from harness.compute.batches import make_batch, on_device
 from harness.data.sampling import distinct, paired, stratified, uniform
 from harness.data.validation import draw_held_out
 from harness.settings import Source

@@ -20,19 +20,9 @@ FOLDERS = ("harness", "model", "tests")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 
 BENCH = {f"harness.bench.{name}" for name in ("growth", "parts", "reference", "subject")}
-TORCH = {
-    "harness.compute.train",
-    "harness.compute.checkpoint",
-    "harness.predict",
-    "harness.execute.worker",
-    *BENCH,
-}  # in the worker, late
+TORCH_AT_ONCE = {f"harness.compute.{name}" for name in ("batches", "checkpoint", "outer", "train")} | BENCH
+TORCH = {"harness.predict", "harness.execute.worker", *TORCH_AT_ONCE}  # in the worker, late
 TORCH |= {"harness.bench.__main__", "harness.bench.processes"}  # late
-TORCH_AT_ONCE = {
-    "harness.compute.train",
-    "harness.compute.checkpoint",
-    *BENCH,
-}  # at module level, directly or through what they import
 ONLY = {  # package -> harness modules that may import it at all
     "torch": TORCH,
     "mlflow": {"harness.track.database", "harness.track.mirror"},
@@ -40,8 +30,14 @@ ONLY = {  # package -> harness modules that may import it at all
     "ray": {"harness.execute.cluster"},
 }
 LATE = ("mlflow", "ray")  # never at module level
-TORCHLESS = ("model", "model.settings", "model.inference", "model.baselines")  # a study validates without torch
-BASELINE = {"model.inference", "model.mil", "model.options", "model.settings", "model.streams"}
+TORCHLESS = (
+    "model",
+    "model.settings",
+    "model.inference",
+    "model.segments",
+    "model.baselines",
+)  # a study validates without torch
+BASELINE = {"model.inference", "model.mil", "model.options", "model.segments", "model.settings", "model.streams"}
 BASELINE |= {f"model.baselines.{name}" for name in ("proposed", "acmnet", "co2net", "wtalc")}  # others are made of them
 MODEL: Mapping[str, set[str]] = {  # the one-way street inside model/; every file of baselines/ is as BASELINE says
     "model": set(),
@@ -49,6 +45,7 @@ MODEL: Mapping[str, set[str]] = {  # the one-way street inside model/; every fil
     "model.options": {"model.ranges"},
     "model.settings": {"model.options", "model.ranges"},
     "model.inference": set(),
+    "model.segments": {"model.options"},
     "model.streams": set(),
     "model.mil": {"model.streams"},
     "model.transport": set(),

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from harness.compute import train
+from harness.compute.batches import on_device
 from harness.data.sampling import uniform
 from harness.study.presets import load_preset
 from model.baselines.proposed import inference, training_selection
@@ -137,7 +138,7 @@ def test_test_videos_are_sampled_evenly(tiny) -> None:
     split, T_ = dataset.test, settings.training.snippets
     found = train.test_scores(state, split, settings.training)
     state.case.eval()
-    features = train.on_device(split, torch.device("cpu"))
+    features = on_device(split, torch.device("cpu"))
     for v in (0, 37):
         index = split.offsets[v] + uniform(split.lengths[v : v + 1], T_)[0]
         grid = torch.stack([stream[torch.from_numpy(index)] for stream in features])

@@ -6,6 +6,7 @@ that a file states is taken from it; one that is not understood fails, as does a
 
 import json
 import re
+import shutil
 from functools import cache
 from pathlib import Path
 
@@ -22,15 +23,26 @@ from support.rules import RULES, Read, lists, rule
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     found = files(metafunc.config, *(f"inference/{method}" for method in INFERRED))
-    halves = [p for p in found if p.suffix == ".npz" and not is_dynamic(p)]
+    halves = [p for p in found if p.suffix == ".npz"]
     videos = [(p, name) for p in halves for name in names(p)]
     parametrize(metafunc, "video", videos, [f"{p.stem}-{name}" for p, name in videos])
+    timed = [(p, name) for p, name in videos if find_clock(p, name) is not None]
+    parametrize(metafunc, "timed", timed, [f"{p.stem}-{name}" for p, name in timed])
     parametrize(metafunc, "half", halves, [p.stem for p in halves])
 
 
-def is_dynamic(path: Path) -> bool:
-    """Whether times are mapped by ASM-Loc's dynamic sampling, which the product does not have."""
-    return bool(records(path.with_suffix(".json"))["settings"].get("dynamic", False))
+def find_clock(path: Path, name: str) -> np.ndarray | None:
+    """A video's clock, from the file beside that holds one for each of the videos; None: sampled evenly."""
+    if not records(path.with_suffix(".json"))["settings"].get("dynamic", False):
+        return None
+    fit = [p for p in find_maps(path) if set(arrays(p)) == set(names(path))]
+    assert len(fit) == 1, f"{path.name}: {len(fit)} files of clocks"
+    return arrays(fit[0])[name]
+
+
+def find_maps(path: Path) -> list[Path]:
+    """Files of clocks beside a file."""
+    return [p for p in sorted(path.parent.iterdir()) if kind(p) == "time_map"]
 
 
 def names(path: Path) -> list[str]:
@@ -48,7 +60,7 @@ def compared(path: Path, name: str) -> dict[str, Pair]:
     how = RULES[method]
     truth = {entry["label"] for entries in values.get("ground_truth", {}).values() for entry in entries}
     annotated = np.array([label in truth for label in values["class_names"]])
-    read = Read(video, shared, settings, name, annotated)
+    read = Read(video, shared, settings, name, annotated, find_clock(path, name))
     own, seen = how.infer(read)
     r = rule(method, of_baseline(how.baseline(settings)).localization, settings)
     _, labels = searched(own, r)
@@ -91,6 +103,8 @@ def test_a_changed_file_fails(video: tuple[Path, str], tmp_path: Path) -> None:
     """A copy of both files: of each list one score, of each array one number is 1e-3 off."""
     path, name = video
     z, values = arrays(path), records(path.with_suffix(".json"))
+    for beside in find_maps(path):
+        shutil.copy(beside, tmp_path)
     for key, pair in compared(path, name).items():
         if not pair.theirs.size:
             continue
@@ -102,3 +116,15 @@ def test_a_changed_file_fails(video: tuple[Path, str], tmp_path: Path) -> None:
         compared.cache_clear()
         with pytest.raises(AssertionError, match=re.escape(key)):
             check({key: compared(copy, name)[key]})
+
+
+def test_a_changed_clock_fails(timed: tuple[Path, str], tmp_path: Path) -> None:
+    """One number of a video's clock 1e-3 off."""
+    path, name = timed
+    clock = find_clock(path, name)
+    for beside in (path, path.with_suffix(".json")):
+        shutil.copy(beside, tmp_path)
+    clocks = next(z for z in map(arrays, find_maps(path)) if name in z)
+    np.savez(tmp_path / "clocks.npz", **clocks | {name: off(clock, len(clock) // 2)})
+    with pytest.raises(AssertionError):
+        check(compared(tmp_path / path.name, name))

@@ -13,7 +13,7 @@ import pytest
 
 from harness.evaluate import average_precision, collect, main
 
-from support.reference import CLAIMED, changed, files, folder, kind, numbers, parametrize, records
+from support.reference import CLAIMED, FOLDERS, changed, files, folder, kind, numbers, parametrize, records
 
 TOLERANCE = 1e-12
 
@@ -49,8 +49,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parametrize(metafunc, "large", large, [f"{p.stem}-{name}-{key}" for p, name, key in large])
     inputs = files(config, "eval_ground_truth", "eval_predictions")
     parametrize(metafunc, "supplied", inputs, [p.name for p in inputs])
-    where = folder(config)
-    every = sorted(where.iterdir()) if where else []
+    folders = [where for where in (folder(config, name) for name in FOLDERS) if where]
+    every = [p for where in folders for p in sorted(where.iterdir())]
     parametrize(metafunc, "file", every, [p.name for p in every])
 
 

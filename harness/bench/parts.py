@@ -11,7 +11,7 @@ import torch
 from harness.bench import reference
 from harness.bench.subject import Subject
 from harness.bench.timing import Seconds, Work, divide, summarise, time_call, time_in_turn
-from harness.compute import metrics, score, train
+from harness.compute import batches, metrics, score
 from harness.compute.localize import detect
 from harness.data.sampling import stratified
 from model.baselines import load
@@ -79,7 +79,7 @@ def reach_roof(subject: Subject, seconds: Seconds) -> dict[str, dict[str, float]
 
 def measure_rate(precision: str) -> float:
     """Operations a second of a large matrix product on this machine, now."""
-    a = torch.randn(SQUARE, SQUARE).to(train.PRECISIONS[precision])
+    a = torch.randn(SQUARE, SQUARE).to(batches.PRECISIONS[precision])
     seconds = time_in_turn({"product": lambda: a @ a}, 5)["product"]
     return 2 * SQUARE**3 / summarise(seconds)["median"]
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from harness import data
 from harness.bench import generated, reference
-from harness.compute import score, train
+from harness.compute import batches, score, train
 from harness.data.sampling import stratified
 from harness.settings import Settings
 from harness.study.presets import load_preset
@@ -39,10 +39,10 @@ class Subject:
         videos = np.arange(min(training.batch, len(split.ids)))
         indices = stratified(split.lengths[videos], training.snippets, np.random.default_rng(0))
         truth = score.Truth.of(dataset.test, training.snippets)
-        return cls(settings, dataset, state, train.on_device(split, CPU), videos, indices, truth)
+        return cls(settings, dataset, state, batches.on_device(split, CPU), videos, indices, truth)
 
     def make_batch(self, precision: str) -> Batch:
-        return train.make_batch(self.features, self.dataset.train, self.videos, self.indices, precision)
+        return batches.make_batch(self.features, self.dataset.train, self.videos, self.indices, precision)
 
     def compute_loss(self, precision: str) -> Tensor:
         return self.state.case.step(self.state.carried, self.make_batch(precision)).loss

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.compute.clocks import Timing
 from harness.compute.scoring import RULES
 from harness.settings import Localization
 from model.inference import Group, Inference
@@ -235,32 +236,33 @@ def detect(inference: Inference, settings: Localization, seconds: np.ndarray) ->
     """All detections of V videos; ``seconds`` (V,) is what the T snippets of each video span."""
     pairs = searched(inference, settings)
     T = next(iter(inference.groups.values())).threshold_on.shape[1]
-    step = seconds[pairs[0]] / (settings.upsampling * T)  # seconds per fine position
+    of_each = None if inference.clock is None else inference.clock[pairs[0]]
+    timing = Timing(seconds[pairs[0]] / (settings.upsampling * T), seconds[pairs[0]], of_each)
     found = proposals(inference, pairs, settings.thresholds, settings)
     if settings.nms_join:
-        kept = join_groups(found, inference.groups, step, settings)
+        kept = join_groups(found, inference.groups, timing, settings)
     else:
-        kept = _suppressed(segments([p for _, p in found], step), len(pairs[0]), settings)
+        kept = _suppressed(segments([p for _, p in found], timing), len(pairs[0]), settings)
     return Detections(pairs[0][kept.sequence], pairs[1][kept.sequence], kept.score, kept.start, kept.end)
 
 
 def join_groups(
-    found: Sequence[tuple[str, Proposals]], groups: Iterable[str], step: np.ndarray, settings: Localization
+    found: Sequence[tuple[str, Proposals]], groups: Iterable[str], timing: Timing, settings: Localization
 ) -> Segments:
     """NMS within each group, then, at ``nms_join``, within all that these keep."""
     kept = []
     for group in groups:
         if own := [p for name, p in found if name == group]:
-            kept.append(_suppressed(segments(own, step), len(step), settings))
+            kept.append(_suppressed(segments(own, timing), len(timing.step), settings))
     joined = Segments(*(np.concatenate(values) for values in zip(*kept)))
-    return _suppressed(joined, len(step), replace(settings, nms_threshold=settings.nms_join))
+    return _suppressed(joined, len(timing.step), replace(settings, nms_threshold=settings.nms_join))
 
 
-def segments(found: Sequence[Proposals], step: np.ndarray) -> Segments:
-    """Proposals in seconds, in their order; ``step`` (P,): seconds per fine position of each sequence."""
+def segments(found: Sequence[Proposals], timing: Timing) -> Segments:
+    """Proposals in seconds, in their order."""
     sequence = np.concatenate([p.sequence for p in found])
-    start = np.concatenate([p.first for p in found]) * step[sequence]
-    end = (np.concatenate([p.last for p in found]) + 1) * step[sequence]
+    start = timing.time(sequence, np.concatenate([p.first for p in found]))
+    end = timing.time(sequence, np.concatenate([p.last for p in found]) + 1)
     return Segments(sequence, np.concatenate([p.score for p in found]), start, end)
 
 

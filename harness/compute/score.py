@@ -11,6 +11,7 @@ import numpy as np
 
 from harness import data
 from harness.compute import metrics
+from harness.compute.clocks import even_out
 from harness.compute.localize import Detections, detect
 from harness.data.sampling import uniform
 from harness.settings import Settings
@@ -77,9 +78,9 @@ def refined(scores: Mapping[str, np.ndarray], cat: float) -> np.ndarray:
 
 def oracle(scores: Mapping[str, np.ndarray], foreground: np.ndarray) -> np.ndarray:
     r"""\hat P^A (V, M, T) with Q^R replaced by each cluster's true foreground rate: an upper bound, not a method."""
-    P_C = scores["P_C"].astype(np.float64)  # (V, M, T, K)
+    P_C = even_out(scores)["P_C"].astype(np.float64)  # (V, M, T, K)
     rate = np.einsum("vmtk,vt->mk", P_C, foreground) / P_C.sum((0, 2)).clip(np.finfo(np.float64).tiny)
-    return np.einsum("vmtk,mk->vmt", P_C, rate)
+    return np.einsum("vmtk,mk->vmt", scores["P_C"].astype(np.float64), rate)
 
 
 def quantile_matched(values: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -112,8 +113,10 @@ def evaluate(
     ap = metrics.average_precision(truth.segments, detections, settings.metrics.tiou, len(classes))  # (tiou, C)
     out = {f"map/{name}": 100 * value for name, value in metrics.averages(ap, settings.metrics.tiou).items()}
     out |= {"video_map": 100 * metrics.video_map(truth.labels, inference.video)}
-    out |= separation(scores, attention, truth.foreground, settings.metrics.acc_threshold)
-    for number, mean in enumerate(scores["attention"].mean((0, 2), dtype=np.float64), start=1):
+    even = even_out(scores)
+    measured = refined(even, settings.case.cat)
+    out |= separation(even, measured, truth.foreground, settings.metrics.acc_threshold)
+    for number, mean in enumerate(even["attention"].mean((0, 2), dtype=np.float64), start=1):
         out[f"mean/stream/{number}"] = float(mean)
     if "P_C" in scores:
         P_C = scores["P_C"].astype(np.float64)  # (V, M, T, K)

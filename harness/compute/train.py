@@ -3,7 +3,6 @@
 import math
 import resource
 import time
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -14,16 +13,15 @@ import torch
 
 from harness import data
 from harness.compute import checkpoint, score
+from harness.compute.batches import EVALUATION_VIDEOS, on_device
 from harness.compute.checkpoint import Course
-from harness.data.sampling import distinct, orders, paired, stratified, uniform
+from harness.compute.outer import draw_batch, prepare_test, read_clocks, refresh
+from harness.data.sampling import orders, paired
 from harness.settings import Settings, Training
 from harness.store import results
 from harness.store.jobs import Job, Progress
 from model.case import Case, Step
 from model.streams import Batch, Carried, Shape
-
-EVALUATION_VIDEOS = 32  # videos per forward pass in testing
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 @dataclass(frozen=True)
@@ -79,59 +77,26 @@ def steps(
         batches = orders(len(train.ids), training.batch, streams.order)
     numbered = zip(range(1, training.steps + 1), batches)
     for number, videos in islice(numbered, done, None):
-        indices = stratified(train.lengths[videos], training.snippets, streams.sampling)
-        refresh(state, features, train, training, number)
+        refresh_state(state, features, train, training, number)
         warm = float(number <= training.warm_up)
-        batch = make_batch(features, train, videos, indices, training.precision)
+        clocks = read_clocks(state.carried, videos)
+        batch = draw_batch(features, train, videos, training, clocks, streams.sampling)
         batch = replace(batch, warm=warm, generator=streams.dropout, pairs=training.pairs, steps=training.steps)
         yield number, update(state, batch)
 
 
-@torch.no_grad()
-def refresh(
+def refresh_state(
     state: State, features: tuple[torch.Tensor, ...], train: data.Split, training: Training, number: int
 ) -> None:
-    """Before a step that asks for it, give the baseline all training videos, sampled uniformly, without dropout."""
+    """What the baseline makes of all training videos before this step, if it asks for it; then maybe new weights."""
     baseline = state.case.baseline
     if not (hasattr(baseline, "refreshes") and baseline.refreshes(number, training.steps)):
         return
-    for first in range(0, len(train.ids), EVALUATION_VIDEOS):
-        videos = np.arange(first, min(first + EVALUATION_VIDEOS, len(train.ids)))
-        indices = uniform(train.lengths[videos], training.snippets)
-        batch = make_batch(features, train, videos, indices, training.precision)
-        batch = replace(batch, memory=state.carried.memory)
-        state.carried = replace(state.carried, memory=baseline.refresh(batch))
-
-
-def on_device(split: data.Split, device: torch.device) -> tuple[torch.Tensor, ...]:
-    """Features of each stream (N, D): on a GPU once and for all, on a CPU as they lie in the memory map."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
-        features = torch.from_numpy(split.features)
-    return tuple(features[:, m].to(device) for m in range(features.shape[1]))
-
-
-def make_batch(
-    features: tuple[torch.Tensor, ...], split: data.Split, videos: np.ndarray, indices: np.ndarray, precision: str
-) -> Batch:
-    """The snippets ``indices`` (B, T) of ``videos`` (B,), each once, gathered where the features are.
-
-    ``encode`` computes in the precision of the features that it is given.
-    """
-    snippets, rows = distinct(split, videos, indices)
-    device = features[0].device
-    chosen, numbers = torch.from_numpy(snippets).to(device), torch.from_numpy(videos).to(device)
-    labels = torch.from_numpy(split.labels[videos]).to(device)
-    x = tuple(gather(stream, chosen, PRECISIONS[precision]) for stream in features)
-    return Batch(x, torch.from_numpy(rows).to(device), labels, videos=numbers)
-
-
-def gather(features: torch.Tensor, snippets: torch.Tensor, precision: torch.dtype) -> torch.Tensor:
-    """Features (N, D) of R snippets and a last row of 0, for what lies outside a video: (R + 1, D)."""
-    out = features.new_empty(len(snippets) + 1, features.shape[1])
-    torch.index_select(features, 0, snippets, out=out[:-1])
-    out[-1] = 0
-    return out.to(precision)
+    state.carried = refresh(state.case, state.carried, features, train, training)
+    if getattr(baseline, "restarts", False):
+        state.carried = replace(state.case.initial(), memory=state.carried.memory)
+        state.case.restart_()
+        state.optimizer.state.clear()
 
 
 def update(state: State, batch: Batch) -> Step:
@@ -153,9 +118,8 @@ def test_scores(state: State, split: data.Split, training: Training) -> dict[str
     parts: list[dict[str, torch.Tensor]] = []
     for start_ in range(0, len(split.ids), EVALUATION_VIDEOS):
         videos = np.arange(start_, min(start_ + EVALUATION_VIDEOS, len(split.ids)))
-        indices = uniform(split.lengths[videos], training.snippets)
-        batch = make_batch(features, split, videos, indices, training.precision)
-        found = state.case.scores(batch, state.carried, training.keep_embeddings)
+        batch, carried = prepare_test(state.case, state.carried, features, split, videos, training)
+        found = state.case.scores(batch, carried, training.keep_embeddings)
         parts.append({name: value.cpu() for name, value in found.items()})
     state.case.train()
     whole = {"Q_R": state.carried.Q_R.cpu().numpy()}

@@ -33,6 +33,18 @@ def distinct(split: Split, videos: np.ndarray, indices: np.ndarray) -> tuple[np.
     return snippets, rows.reshape(indices.shape)
 
 
+def between(split: Split, videos: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As ``distinct``, at real places (B, T) in snippets of each video: the snippet before each, how far it is from it.
+
+    A place outside 0 .. n - 1 lies on the line through the two nearest snippets. (R,), (R,), (B, T).
+    """
+    first, n = split.offsets[videos][:, None], split.lengths[videos][:, None]
+    _, chosen, rows = np.unique(first + places, return_index=True, return_inverse=True)
+    left = np.clip(np.floor(places).astype(np.int64), 0, np.maximum(n - 2, 0))
+    share = np.where(n > 1, places - left, 0)
+    return (first + left).flat[chosen], share.flat[chosen], rows.reshape(places.shape)
+
+
 def orders(videos: int, batch: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Batches of video indices: epoch after epoch in a new order, the incomplete last batch dropped."""
     size = min(batch, videos)

@@ -24,7 +24,12 @@ What a method may need beyond a batch of videos of one length:
   carried on: all of it, without gradient, never written to in place. Checkpoints hold it. State per training video
   (pseudo segments of an outer loop) is a tensor (V, ...) read at ``batch.videos``.
 * *A pass over all training videos* before some steps: ``refreshes(number, steps) -> bool`` says when, and
-  ``refresh(batch) -> memory`` is given them batch after batch, without dropout.
+  ``refresh(batches, detect) -> memory`` is given them batch after batch, without dropout, in evaluation mode.
+  ``detect(batch)`` gives what the baseline detects in each video, by the module's ``PSEUDO`` rule and its own P^A
+  (``model.segments.Found``, in snippets). With an attribute ``restarts`` that is true, first weights, optimiser and Q^R
+  follow. ``prepare(batch, detect) -> memory`` makes the like of test videos, without their labels, before each pass.
+* *Sampling that is not even.* Where memory holds "clock" (V, n + 1), NaN beyond a video's end, batches show features
+  between snippets, as often as the clock says; ``Inference.clock`` takes detections back to time.
 * *Pairs.* With ``training.pairs`` n, videos 2i and 2i + 1 of a batch share a class for i < n = ``batch.pairs``; the
   other videos are drawn from all that are left.
 * *Lengths.* With ``batch.lengths`` (B,), positions from there on are padding and repeat any row: the baseline leaves

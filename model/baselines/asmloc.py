@@ -7,24 +7,33 @@ among snippets that share a segment. Inter: attention among the segments of a vi
 a batch normalisation whose scale starts at 0, so that they start as the identity. Pseudo labels of snippets are learnt
 with an uncertainty s, e^{-s} CE + beta s.
 
-State: the pseudo segments and labels of all training videos and the normalisations' running moments, in and out.
+Outer loop: a base model first; then, from time to time, it detects actions in all training videos (its own rule, higher
+thresholds, P^A without CASE's share), those of the classes present become segments and labels (``model.segments``),
+snippets of short ones are sampled more often from there on, and, as released, a new model begins. In testing the
+model makes the segments of a video itself, from a first pass without any; the release uses those of the model before.
+
+State: segments, labels and clocks of all training videos and the normalisations' running moments, in and out.
 
 With CASE: one stream, P^A = A_foreground, Z = e (u, where there are segments), Q^A the union of the T // r_foreground
 highest snippets of the foreground branch for the classes present. Testing is ACM-Net's, with the refined attention for
 A_foreground, in the product with the T-CAS and where attention is thresholded.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.utils.rnn import pad_sequence
 
 from model.baselines.acmnet import attended
 from model.inference import Inference
-from model.mil import foreground_labels, highest, select
+from model.mil import foreground_labels, highest, reschedule, select
 from model.options import AsmlocOptions
+from model.segments import Detect, Found, find_boxes, label_positions, start_clock, weigh
 from model.streams import (
     Batch,
     Losses,
@@ -40,6 +49,12 @@ from model.streams import (
 
 FLOOR = 1e-7  # probabilities are cut here before their logarithm
 EPSILON, MOMENTUM = 1e-5, 0.1  # of batch normalisation
+MADE = ("boxes", "counts", "labels", "clock")  # what memory holds of each training video, once segments were made
+PSEUDO: Mapping[str, Any] = {  # rule by which pseudo segments are detected: fields of the harness's Localization
+    "class_rule": "above", "upsampling": 20, "oic_lambda": 0.2, "oic_gamma": 0.0, "nms_threshold": 0.45,
+    "nms_plus": 1.0,
+    "thresholds": {"cas": (), "attention": tuple(round(0.4 + 0.025 * i, 3) for i in range(21))},
+}  # fmt: skip
 
 
 class Block(nn.Module):
@@ -108,6 +123,47 @@ class Baseline(nn.Module):
         moments = {name: weight.new_full((self.width,), float(name.endswith("var"))) for name in names}
         return moments if self.options.segments else {}
 
+    @property
+    def restarts(self) -> bool:
+        """Whether new weights follow when segments were made."""
+        return self.options.restart
+
+    def refreshes(self, number: int, steps: int) -> bool:
+        """Whether segments are made before this step: after each of the first ``rounds`` periods."""
+        o = self.options
+        ends = [reschedule(o.refresh * (i + 1), o.for_steps, steps) for i in range(o.rounds)]
+        return bool(o.segments and o.refresh) and number - 1 in ends
+
+    def refresh(self, batches: Iterable[Batch], detect: Detect) -> Mapping[str, Tensor]:
+        """Segments of all training videos from what is detected of the classes present."""
+        made: list[dict[str, Tensor]] = []
+        for batch in batches:
+            present = batch.labels.cpu().numpy() > 0
+            own = [found.at(labels[found.label]) for found, labels in zip(detect(batch), present)]
+            made += self.segment(batch, own)
+            memory = batch.memory
+        return {**(self.initial_memory() if self.restarts else memory), **stack(made)}
+
+    def prepare(self, batch: Batch, detect: Detect) -> Mapping[str, Tensor]:
+        """What testing needs of videos: segments from what is detected without any, of whatever class."""
+        if "boxes" not in batch.memory:
+            return batch.memory
+        bare = {name: value for name, value in batch.memory.items() if name not in MADE}
+        return {**bare, **stack(self.segment(batch, detect(replace(batch, memory=bare))))}
+
+    def segment(self, batch: Batch, found: Sequence[Found]) -> list[dict[str, Tensor]]:
+        """Of each video boxes (segments, 2), their count, labels (T, C + 1) and, with dynamic sampling, the clock."""
+        o, T, out, like = self.options, batch.rows.shape[1], list[dict[str, Tensor]](), next(self.parameters())
+        assert batch.sizes is not None
+        for own, n in zip(found, batch.sizes.tolist()):
+            clock = start_clock(weigh(own, n, o)) if o.dynamic else None
+            boxes = torch.from_numpy(find_boxes(own, clock, n, T, o)).to(like.device)
+            labels = torch.from_numpy(label_positions(own, clock, n, T, self.classes)).to(like)
+            padded = F.pad(boxes, (0, 0, 0, o.segments - len(boxes)))
+            made = {"boxes": padded, "counts": boxes.new_tensor(len(boxes)), "labels": labels}
+            out.append(made if clock is None else made | {"clock": torch.from_numpy(clock).to(like.device)})
+        return out
+
     def forward(self, batch: Batch) -> Snippets:
         o = self.options
         x, rows = joined(batch.x), batch.rows
@@ -116,11 +172,11 @@ class Baseline(nn.Module):
             x = (torch.cat([dropout(x[0][:-1], o.early_dropout, batch.generator), x[0][-1:]]),)
         (e,), _ = encode(x, rows, self.encoder)
         u, extra = e.relu(), dict[str, Tensor]()
-        if o.segments:
+        if "boxes" in batch.memory:
             u, extra = self.related(batch.grid(u)[0], batch)
         attended = dropout(u, o.early_dropout, batch.generator)
         A = batch.grid(self.attention(attended).softmax(-1))  # (1, B, T, 2): foreground, background
-        if o.segments:
+        if "boxes" in batch.memory:
             unsure = dropout(u, o.early_dropout, batch.generator)
             extra["uncertainty"] = self.uncertainty(unsure).view(batch.rows.shape)
         kept = u * dropout(torch.ones_like(u[..., :1]), o.dropout, batch.generator)
@@ -142,6 +198,8 @@ class Baseline(nn.Module):
         outer = self.inter.given(weights.mT @ among / weights.sum(1).clamp_min(1).unsqueeze(-1))  # (B, T, H)
         both = u + self.inter.normalise(outer, memory["inter.mean"], memory["inter.var"])
         extra = {"before_intra": inner, "before_inter": outer, "intra": u, "inter": both} if self.training else {}
+        if "clock" in memory and not self.training:
+            extra["clock"] = memory["clock"][batch.videos]
         return both.flatten(0, 1)[None], extra
 
     def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
@@ -161,6 +219,8 @@ class Baseline(nn.Module):
         loss = loss + o.action_background * parts["action_background"]
         memory = dict(batch.memory)
         if o.segments:
+            parts["pseudo"] = loss.new_zeros(())
+        if "boxes" in memory:
             parts["pseudo"] = self.pseudo(cas, snippets.extra["uncertainty"], memory["labels"][batch.videos])
             loss = loss + parts["pseudo"]
             for name in ("intra", "inter"):
@@ -180,6 +240,15 @@ def classify(pooled: Tensor, target: Tensor) -> Tensor:
     return -(Y * pooled.softmax(-1).clamp_min(FLOOR).log()).sum(-1)
 
 
+def stack(made: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """What was made of each video as one tensor a name, (V, ...); clocks end in NaN."""
+    out = {}
+    for name in made[0]:
+        values = [own[name] for own in made]
+        out[name] = pad_sequence(values, True, torch.nan) if name == "clock" else torch.stack(values)
+    return out
+
+
 def within(boxes: Tensor, counts: Tensor, T: int) -> Tensor:
     """Which snippets each segment holds; first and last snippets (B, K, 2), the first ``counts`` count; (B, K, T)."""
     time = torch.arange(T, device=boxes.device)
@@ -190,4 +259,5 @@ def within(boxes: Tensor, counts: Tensor, T: int) -> Tensor:
 
 def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: AsmlocOptions) -> Inference:
     """ACM-Net's rule: attended class probabilities, thresholded themselves and by the (refined) attention."""
-    return attended(scores, refined, options.r_foreground, 1.0, 1.0)
+    own = attended(scores, refined, options.r_foreground, 1.0, 1.0)
+    return replace(own, clock=scores.get("clock"))

@@ -17,7 +17,8 @@ With CASE: one stream, Z = e, P^A = sigmoid of the foreground cosine (the releas
 P^A where testing multiplies class probabilities by it. Losses are summed over the videos of a batch, as released.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ from torch.nn import functional as F
 from model.inference import Group, Inference
 from model.mil import foreground_labels, inside, reschedule, select, top_mean, valid_lengths
 from model.options import RskpOptions
+from model.segments import Detect
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, joined, seeded
 
 TOKEN_SCALE = 5.0  # of cosines between tokens and snippets
@@ -144,9 +146,13 @@ class Baseline(nn.Module):
         return torch.stack(seen), {"tokens": kept, "scores": scores, "done": batch.memory["done"]}
 
     @torch.no_grad()
-    def refresh(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The memory after these videos, without dropout."""
-        return self.remember(batch, self(batch).extra)[1]
+    def refresh(self, batches: Iterable[Batch], detect: Detect) -> Mapping[str, Tensor]:
+        """The memory after all videos, without dropout; it needs no detections."""
+        memory: Mapping[str, Tensor] = {}
+        for batch in batches:
+            given = replace(batch, memory=memory or batch.memory)
+            memory = self.remember(given, self(given).extra)[1]
+        return memory
 
     def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """Classifications with and without background, attention's contrast, pseudo-labels; summed over videos."""

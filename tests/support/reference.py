@@ -37,6 +37,8 @@ CLAIMED = {  # kind of file -> the test file that compares every such file with 
     "eval_ground_truth": "test_parity_eval",
     "eval_predictions": "test_parity_eval",
     **{f"inference/{method}": "test_parity_baselines_rules" for method in INFERRED},
+    "pseudo_segments": "test_parity_segments",
+    "time_map": "test_parity_segments",
     "document": "nothing: text for people",
 }
 

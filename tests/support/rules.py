@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from harness.compute.clocks import Timing
 from harness.compute.localize import detect, proposals, searched
 from harness.settings import Localization
 from model.baselines import acmnet, asmloc, co2net, cola, d2net, facnet, rskp, wtalc
@@ -23,6 +24,7 @@ class Read(NamedTuple):
     settings: Mapping[str, Any]
     name: str
     annotated: np.ndarray  # (C,) which classes any video's ground truth has
+    clock: np.ndarray | None = None  # (n + 1,) where snippets are not sampled evenly
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,8 @@ def infer_acmnet(v: Read) -> tuple[Inference, dict[str, np.ndarray]]:
     assert abs(weight + rest - 1) < 1e-12
     bonus = s["oic_gamma"] / s["oic_gamma_attention"] if "oic_gamma_attention" in s else 1.0
     if A.shape[1] == 2:
-        own = asmloc.inference(scores, A[None, :, 0], OPTIONS["asmloc"](r_foreground=count(s, "r_instance")))
+        given = scores if v.clock is None else scores | {"clock": v.clock[None]}
+        own = asmloc.inference(given, A[None, :, 0], OPTIONS["asmloc"](r_foreground=count(s, "r_instance")))
     else:
         o = OPTIONS["acmnet"](r_instance=count(s, "r_instance"), cas_weight=weight, cas_bonus=bonus)
         own = acmnet.inference(scores, A[None, :, 0], o)
@@ -196,10 +199,13 @@ def lists(values: Mapping, v: Read, own: Inference, r: Localization) -> dict[str
             continue
         group = key.removeprefix("pre_nms_").removesuffix("_thresholds")
         step = 1.0 if v.settings["scale"] == 1 else span / (r.upsampling * T)
+        each = np.ones(len(labels))
+        timing = Timing(step * each, span * each, None if v.clock is None else np.tile(v.clock, (len(labels), 1)))
         rows = [np.zeros((0, 6))]
         for i, p in enumerate(p for name, p in found if name == group):
             columns = (np.full(p.score.shape, i), p.sequence, labels[p.sequence], p.score)
-            rows.append(np.column_stack([*columns, p.first * step, (p.last + 1) * step]))
+            ends = (timing.time(p.sequence, p.first), timing.time(p.sequence, p.last + 1))
+            rows.append(np.column_stack([*columns, *ends]))
         out[key] = Pair(np.concatenate(rows), recorded(key, theirs, classes), 1e-8)
     return out
 

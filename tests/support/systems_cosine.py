@@ -88,10 +88,10 @@ def remembered(state: State, z: Arrays, step: int) -> dict[str, Tensor]:
     """At the end of the warm-up the memory is filled by all videos."""
     if not state.case.baseline.refreshes(step, 0):
         return {}
-    for i in range(1, len(z["features"]) + 1):
-        b = replace(varied(z, torch.float64, i), memory=state.carried.memory)
-        state.carried = replace(state.carried, memory=state.case.baseline.refresh(b))
-    memory = state.carried.memory
+    numbers = range(1, len(z["features"]) + 1)
+    batches = (replace(varied(z, torch.float64, i), memory=state.carried.memory) for i in numbers)
+    memory = state.case.baseline.refresh(batches, lambda _: [])
+    state.carried = replace(state.carried, memory=memory)
     return {"memory_init/mu": memory["tokens"], "memory_init/score": memory["scores"]}
 
 
