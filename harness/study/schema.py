@@ -85,6 +85,7 @@ class StudyPart(Part):
     columns: Annotated[dict[str, Measured], Field(min_length=1)] = {
         "mAP": ColumnPart(metric="map/avg"),
         "ACC": ColumnPart(metric="acc"),
+        "AUC": ColumnPart(metric="auc"),
     }
     claims: list[AnyClaim] = []
     figures: list[str] = []
