@@ -131,9 +131,9 @@ def test_columns_under_their_own_scoring_share_the_training():
     assert len(set(trainings(found))) == 3
     first = [run for run in found.runs if (run.row, run.seed) == (1, 0)]
     assert [(run.columns, run.settings.case.cat) for run in first] == [
-        (("P^A",), 0),
-        (("hat P^A",), 1),
-        (("fused",), 0.5),
+        (("P^A", "AUC of P^A"), 0),
+        (("hat P^A", "AUC of hat P^A"), 1),
+        (("fused", "AUC fused"), 0.5),
     ]
     table2 = study.load("table2", seeds=2).runs
     assert first[0].scoring_key in {run.scoring_key for run in table2 if run.row == 7}
@@ -190,7 +190,7 @@ def test_sweeps_multiply_each_other_and_rows(write):
 
 def test_a_study_in_no_line_has_one_row(write):
     found = study.load(write(""))
-    assert (len(found.rows), found.seeds, [c.metric for c in found.columns]) == (1, 5, ["map/avg", "acc"])
+    assert (len(found.rows), found.seeds, [c.metric for c in found.columns]) == (1, 5, ["map/avg", "acc", "auc"])
 
 
 def test_order_of_layers(write):
