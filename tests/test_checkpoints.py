@@ -11,6 +11,8 @@ from harness.compute import checkpoint, train
 from harness.store import checkpoints
 from harness.store.jobs import Job
 
+from model.options import AsmlocOptions
+
 from support.trainings import different, fitted, left, small
 
 STEPS = 12
@@ -23,6 +25,11 @@ TRAININGS = {
     "d2net": small("d2net", training={"steps": STEPS}),  # a running background
     "delu": small("delu", training={"steps": STEPS, "pairs": 2}),  # the step's number
     "asmloc": small("asmloc", training={"steps": STEPS}),  # running moments
+    "segments": small(  # made of its own detections before steps 4, 7 and 10, with new weights
+        "asmloc",
+        training={"steps": STEPS},
+        options=AsmlocOptions(segments=5, refresh=3, for_steps=0, channels=16),
+    ),
 }
 
 
@@ -178,6 +185,8 @@ WRONG = {  # what is done to the file, and what is said of it
     "other sources": (lambda path: rewrite(path, sources="0123"), "sources is 0123"),
     "another torch": (lambda path: rewrite(path, torch="1.0"), "torch is 1.0"),
     "another device": (lambda path: rewrite(path, device="abacus"), "device is abacus"),
+    "another numpy": (lambda path: rewrite(path, numpy="1.0"), "numpy is 1.0"),
+    "more threads": (lambda path: rewrite(path, threads="7"), "threads is 7"),
     "no content": (lambda path: rewrite(path, held={"weights": {}}), "KeyError"),
     "a pickle": (lambda path: rewrite(path, held=Dangerous()), "UnpicklingError"),
     "no archive": (lambda path: rewrite(path, content=b"nothing of torch's"), "UnpicklingError"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from harness import sources
+from harness.compute.machine import name_arithmetic
 from harness.compute.score import Evaluations
 from harness.store.checkpoints import (
     CheckpointError,
@@ -45,13 +46,9 @@ class Course:
 
 
 def name_origin(job: Job, device: torch.device) -> Origin:
-    """What decides the bits of a training: its key, the sources, torch, and the kind of device."""
-    if device.type == "cuda":
-        kind = torch.cuda.get_device_name(device)
-    else:
-        kind = f"cpu {torch.backends.cpu.get_cpu_capability()}"
+    """What decides the bits of a training: its key, the sources, versions, and the kind of device."""
     own = sources.digest(job.settings.case.baseline)
-    return {"key": job.training_key, "sources": own, "torch": torch.__version__, "device": kind}
+    return {"key": job.training_key, "sources": own, **name_arithmetic(device)}
 
 
 def save_if_due(job: Job, course: Course) -> None:

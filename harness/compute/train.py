@@ -15,6 +15,7 @@ from harness import data
 from harness.compute import checkpoint, score
 from harness.compute.batches import EVALUATION_VIDEOS, on_device
 from harness.compute.checkpoint import Course
+from harness.compute.machine import describe_machine
 from harness.compute.outer import draw_batch, prepare_test, read_clocks, refresh
 from harness.data.sampling import orders, paired
 from harness.settings import Settings, Training
@@ -227,5 +228,6 @@ def training_record(job: Job, course: Course, reason: str) -> dict[str, object]:
         "resumed": course.resumed,
         "peak_mb": math.ceil(peak),
         "torch": torch.__version__,
+        "machine": describe_machine(course.state.device),
         "parameters": sum(p.numel() for p in course.state.case.parameters()),
     }
