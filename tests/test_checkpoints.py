@@ -10,7 +10,6 @@ import torch
 from harness.compute import checkpoint, train
 from harness.store import checkpoints
 from harness.store.jobs import Job
-
 from model.options import AsmlocOptions
 
 from support.trainings import different, fitted, left, small
