@@ -10,7 +10,7 @@ from harness.claims import verdicts as claims
 from harness.claims import wording
 from harness.errors import ConfigError
 from harness.report.figures import Say, ignore
-from harness.report.matrix import Matrix, make_matrix
+from harness.report.matrix import Matrix, format_markdown, make_matrix
 from harness.report.page import make_environment
 from harness.report.reading import read_grown_records
 from harness.report.writing import write_report
@@ -60,7 +60,10 @@ class Other:
 
 
 def write_card(options: Mapping[str, Any], say: Say = ignore) -> tuple[Path, list[Card]]:
-    """Render every study (searches have their own report) and reports/index.html, or index-<scope>.html."""
+    """Render every study (searches have their own report) and reports/index.html, or index-<scope>.html.
+
+    matrix.md beside it is its matrix of verdicts.
+    """
     root: Path = options["root"]
     cards = []
     for one in load_studies(options):
@@ -70,7 +73,9 @@ def write_card(options: Mapping[str, Any], say: Say = ignore) -> tuple[Path, lis
     path = place / f"{'-'.join(['index', *list_scope(options)])}.html"
     shown = {card.link for card in cards}
     others = [other for other in find_others(place) if other.link not in shown]
-    write_text(path, format_card(cards, describe_scope(cards), others, make_matrix(place)))
+    matrix = make_matrix(place)
+    write_text(path, format_card(cards, describe_scope(cards), others, matrix))
+    write_text(place / "matrix.md", format_markdown(matrix))
     return path, cards
 
 
@@ -114,9 +119,11 @@ def list_contrasts(cards: Sequence[Card]) -> list[Contrast]:
 
 
 def load_studies(options: Mapping[str, Any]) -> list["Study"]:
-    """Every study of ``studies/``; ConfigError lists all that is wrong."""
+    """Every study of ``studies/``, and of ``studies/real/`` unless other data are asked for; ConfigError lists all that
+    is wrong."""
     loaded, errors = [], []
-    for path in sorted(STUDIES.glob("*.yaml"), key=rank_study):
+    real = () if options.get("data") or options.get("quick") else sorted((STUDIES / "real").glob("*.yaml"))
+    for path in (*sorted(STUDIES.glob("*.yaml"), key=rank_study), *real):
         try:
             loaded.append(study.load(path, **options))
         except ConfigError as error:

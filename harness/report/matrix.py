@@ -1,5 +1,7 @@
 """The matrix of verdicts: each claim of the paper by data set and preset, from the reports that have been written."""
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +10,9 @@ from typing import Any
 from harness.store.files import read_json
 
 Told = Mapping[str, Any]  # a verdict as claims.json has it
+Name = tuple[str, ...]
+BED = "synthetic"
+ROWS = re.compile(r"row \d+ beats row \d+")  # the same step has other numbers in other tables
 
 
 @dataclass(frozen=True)
@@ -21,19 +26,55 @@ class Matrix:
 def make_matrix(reports: Path) -> Matrix:
     """All verdicts that were measured under ``reports``; where one was given with more seeds, that one stands."""
     verdicts = [told for told in read_verdicts(reports) if told["status"] not in {"no data", "not judged"}]
-    columns = list(dict.fromkeys((told["data"], told["preset"]) for told in verdicts))
-    claims: dict[tuple[str, ...], dict[tuple[str, str], Told]] = {}
+    columns = sorted({find_column(told) for told in verdicts}, key=lambda column: (column[0] != BED, *column))
+    unclear = find_unclear(verdicts)
+    claims: dict[Name, dict[tuple[str, str], Told]] = {}
     for told in sorted(verdicts, key=lambda told: told["n"]):
-        claim = (told["section"], told["quote"], told["note"], told["asserted"])
-        claims.setdefault(claim, {})[told["data"], told["preset"]] = told
-    ordered = sorted(claims.values(), key=lambda found: min(map(verdicts.index, found.values())))
+        short = name_step(told)
+        name = (*short, told["asserted"]) if short in unclear else short
+        claims.setdefault(name, {})[find_column(told)] = told
     lines = []
-    for found in ordered:
-        lines.append((next(iter(found.values())), [found.get(column) for column in columns]))
+    for found in sorted(claims.values(), key=lambda found: min(map(verdicts.index, found.values()))):
+        cells = [found.get(column) for column in columns]
+        lines.append((next(cell for cell in cells if cell), cells))
     return Matrix(columns, lines)
+
+
+def find_column(told: Told) -> tuple[str, str]:
+    """Data set and preset."""
+    return told["data"], told["preset"]
+
+
+def name_step(told: Told) -> Name:
+    """What is said of which step, whatever numbers its rows have."""
+    return told["section"], told["quote"], told["note"], ROWS.sub("a row beats another", told["asserted"])
+
+
+def find_unclear(verdicts: Sequence[Told]) -> set[Name]:
+    """Steps whose name means several contrasts on the same data and preset: there row numbers tell them apart."""
+    contrasts: dict[tuple[Name, tuple[str, str]], set[str]] = defaultdict(set)
+    for told in verdicts:
+        contrasts[name_step(told), find_column(told)].add(told["contrast"])
+    return {name for (name, _), found in contrasts.items() if len(found) > 1}
 
 
 def read_verdicts(reports: Path) -> Iterator[Told]:
     """Every verdict of every report; those of Table 2 come first."""
     for path in sorted(reports.glob("**/claims.json"), key=lambda path: ("table2" not in str(path), path)):
         yield from (told for told in read_json(path) or [] if "preset" in told)
+
+
+def format_markdown(matrix: Matrix) -> str:
+    """The matrix as a Markdown table: verdict, measured difference and seeds in each cell."""
+    heads = ["claim", *(f"{data}, {preset}" for data, preset in matrix.columns)]
+    rows = [heads, ["---"] * len(heads)]
+    for first, cells in matrix.lines:
+        note = f"{first['note']}: " if first["note"] else ""
+        claim = f"{note}\u201c{first['quote']}\u201d; {ROWS.sub('', first['asserted']).strip()}"
+        rows.append([claim, *(format_cell(cell) for cell in cells)])
+    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |\n" for row in rows)
+
+
+def format_cell(told: Told | None) -> str:
+    """'supported, +2.1 (n 8)'; empty where nothing was asked."""
+    return f"{told['status']}, {told['delta']:+.1f} (n {told['n']})" if told else ""
