@@ -72,7 +72,12 @@ def format_markdown(matrix: Matrix) -> str:
         note = f"{first['note']}: " if first["note"] else ""
         claim = f"{note}\u201c{first['quote']}\u201d; {ROWS.sub('', first['asserted']).strip()}"
         rows.append([claim, *(format_cell(cell) for cell in cells)])
-    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |\n" for row in rows)
+    return "".join(format_line(row) for row in rows)
+
+
+def format_line(cells: Sequence[str]) -> str:
+    """A line of a Markdown table."""
+    return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |\n"
 
 
 def format_cell(told: Told | None) -> str:
