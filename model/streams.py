@@ -100,7 +100,7 @@ class Losses:
     """What a baseline's ``losses`` give: its own weighted loss, terms, Q^A (M, B, T), and the memory to carry on.
 
     ``unit`` is how often the mean cross-entropy of Eq. 1 is in ``loss``: the weight of its heaviest cross-entropy with
-    the video labels, times videos and streams that are summed, by classes that are averaged. CASE's losses count in this unit.
+    the video labels, times videos and streams that are summed, by classes that are averaged. CASE's losses count in it.
     """
 
     loss: Tensor

@@ -43,7 +43,7 @@ def test_a_mean_over_classes_is_a_share_of_a_cross_entropy(name: str, part: str,
 
 
 def test_weights_of_classifications_are_units() -> None:
-    """W-TALC's share, ACM-Net's instance loss on ActivityNet, ASM-Loc's foreground, FAC-Net's sum over videos and streams."""
+    """W-TALC's share, ACM-Net's instance, ASM-Loc's foreground, FAC-Net's sum over videos and streams."""
     for name, changes, unit in (
         ("wtalc", {"share": 0.2}, 0.2),
         ("acmnet", {"instance": 5.0}, 5.0),

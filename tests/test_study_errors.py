@@ -103,7 +103,7 @@ def test_bad_studies(write, text, message):
 
 CLAIM = "claims: [{quote: q, section: '4', "
 BAD_CLAIMS = [
-    ("row: 1}]", "x.yaml:2:10: claims.1: found no kind; allowed: one of beats, stable_within"),
+    ("row: 1}]", "x.yaml:2:10: claims.1: found no kind; allowed: one of beats, beat, stable_within"),
     ("row: 1, beats: 2, on: mAPP}]", "claims.1.on: unknown column 'mAPP'; did you mean 'mAP'? allowed: mAP, ACC"),
     ("row: 1, beats: 9, on: mAP}]", "x.yaml:2:50: claims.1.beats: no row 9; allowed: 1 to 2"),
     ("row: 1, beats: 1, on: mAP}]", "claims.1.beats: a row cannot beat itself"),
@@ -118,6 +118,10 @@ BAD_CLAIMS = [
     ("rows: [1], stable_within: 2, on: mAP}]", "claims.1.rows: found a list; allowed: list should have at least 2"),
     ("rows: [1, 7], stable_within: 2, on: mAP}]", "claims.1.rows: no row 7"),
     ("rows: [1, 2], stable_within: 0, on: mAP}]", "claims.1.stable_within: found 0; allowed: greater than 0"),
+    ("rows: [1, 2], beat: [2], on: mAP}]", "claims.1.beat: found a list; allowed: list should have at least 2"),
+    ("rows: [1, 2], beat: [2, 1, 1], on: mAP}]", "x.yaml:2:55: claims.1.beat: found 3 rows; allowed: 2"),
+    ("rows: [1, 2], beat: [1, 1], on: mAP}]", "claims.1.beat: a row cannot beat itself"),
+    ("rows: [1, 2], beat: [2, 9], on: mAP}]", "x.yaml:2:59: claims.1.beat: no row 9; allowed: 1 to 2"),
     ("row: 1, highest_on: [mAP, XYZ]}]", "claims.1.highest_on: unknown column 'XYZ'"),
     ("row: 1, lowest_on: mAP, wins: 1}]", "claims.1.wins: unknown key"),
 ]
@@ -131,7 +135,7 @@ def test_bad_claims(write, text, message):
 
 def test_good_claims(write):
     kinds = ["row: 1, beats: 2, on: mAP, by: 2.3", "rows: [1, 2], stable_within: 0.6, on: mAP",
-             "row: 2, highest_on: mAP",
+             "row: 2, highest_on: mAP", "rows: [1, 2], beat: [2, 1], on: mAP, on_average: true",
              "row: 1, below: 0.1, on: mAP, by_share: 0.14", "row: 1, lowest_on: [mAP, ACC], also: text"]  # fmt: skip
     claims = "".join(f"  - {{quote: q, section: '4.3', {kind}}}\n" for kind in kinds)
     found = study.load(write(f"rows: [{{label: a}}, {{label: b}}]\nclaims:\n{claims}")).claims

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, assert_never
 
 from harness.claims import statistics as stats
-from harness.study.claims import Beats, Extreme, Level, StableWithin
+from harness.study.claims import Beats, Extreme, Level, Pairs, StableWithin
 
 if TYPE_CHECKING:
     from harness.study import Study
@@ -81,6 +81,10 @@ def name_contrast(study: "Study", claim: "AnyClaim") -> str:
     match claim:
         case Beats():
             return f"{first} above {rest[0]}"
+        case Pairs():
+            named = {row: name_cell(study, row, claim.on) for row in numbers}
+            above = sorted(f"{named[row]} above {named[partner]}" for row, partner in claim.pairs)
+            return ", ".join(above) + (" on average" if claim.on_average else "")
         case StableWithin():
             return f"{', '.join(sorted([first, *rest]))} within {claim.stable_within:g}"
         case Extreme():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from harness.study.claims import Beats, Extreme, Level, StableWithin
+from harness.study.claims import Beats, Extreme, Level, Pairs, StableWithin
 from harness.study.metrics import CURVE
 
 if TYPE_CHECKING:
@@ -60,6 +60,10 @@ def compare(records: "Records", claim: "AnyClaim") -> Iterator[np.ndarray]:
     match claim:
         case Beats():
             yield subtract(records, (claim.row, claim.on), (claim.beats, claim.on))
+        case Pairs():
+            gains = [subtract(records, (row, claim.on), (partner, claim.on)) for row, partner in claim.pairs]
+            common = min(map(len, gains))
+            yield from [np.mean([gain[:common] for gain in gains], 0)] if claim.on_average else gains
         case StableWithin():
             for one, other in combinations(claim.rows, 2):
                 yield subtract(records, (one, claim.on), (other, claim.on))

@@ -21,3 +21,4 @@ class Report:
     notes: Sequence[str]
     drawn: Sequence[Drawn]
     troubles: Sequence[str]  # figures that could not be drawn, with their errors
+    overall: str = ""  # what rows gain over their partners, in a line

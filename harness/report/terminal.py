@@ -37,6 +37,8 @@ def show_report(report: Report, console: "Console") -> None:
     if report.verdicts:
         console.print(make_claims(report.verdicts, console.width))
         console.print(Text(wording.totals(report.verdicts), style="bold"))
+        if report.overall:
+            console.print(Text(report.overall, style="bold"))
         console.print(Text(wording.error_rate(report.verdicts), style="dim"))
 
 

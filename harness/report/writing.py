@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from harness.claims import verdicts as claims
 from harness.claims import wording
+from harness.claims.gains import describe_gains, summarise_gains
 from harness.report import latex, tables
 from harness.report.content import Report
 from harness.report.figures import Say, draw_figures, ignore
@@ -53,13 +54,14 @@ def write_report(
     place.mkdir(parents=True, exist_ok=True)
     drawn, troubles = draw_figures(records, place, videos=videos, say=say)
     cells, verdicts, notes = tables.make_cells(records), claims.judge(records), list_notes(records)
-    report = Report(records, place, cells, verdicts, notes, drawn, troubles)
+    overall = describe_gains(summarise_gains(records))
+    report = Report(records, place, cells, verdicts, notes, drawn, troubles, overall)
     texts = {
         "table.csv": tables.format_csv(records.study, cells),
         "table.md": tables.format_markdown(records.study, cells, notes),
         "table.tex": latex.format_latex(records.study, cells, notes),
         "claims.json": dump_json(wording.as_json(verdicts)),
-        "claims.md": wording.markdown(verdicts),
+        "claims.md": wording.markdown(verdicts) + (f"\n{overall}\n" if overall else ""),
         "report.html": format_page(report, links),
     }
     for name, text in texts.items():

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from harness.errors import hint
-from harness.study.claims import Beats
+from harness.study.claims import Beats, Pairs
 from harness.study.document import Mark, Node
 from harness.study.figures import FIGURES
 from harness.study.metrics import CURVE, CURVES, find_metric, is_curve, list_names
@@ -81,10 +81,23 @@ def check_claims(node: Node, part: StudyPart, rows: int, errors: list[str]) -> N
         for key in ("on", "highest_on", "lowest_on"):
             for name in wrap_name(getattr(claim, key, None)) or []:
                 check_column(node, ("claims", i, key), name, part, errors)
-        for key in ("row", "beats", "rows"):
+        for key in ("row", "beats", "rows", "beat"):
             check_rows(node, ("claims", i, key), getattr(claim, key, []), rows, errors)
         if isinstance(claim, Beats) and claim.row == claim.beats:
             errors.append(f"{node.at(['claims', i, 'beats']).mark}: claims.{i + 1}.beats: a row cannot beat itself")
+        if isinstance(claim, Pairs):
+            check_partners(node, ("claims", i, "beat"), claim, errors)
+
+
+def check_partners(node: Node, steps: Steps, claim: Pairs, errors: list[str]) -> None:
+    """Each row has one partner, another row."""
+    where = f"{node.at(steps).mark}: {join_steps(steps)}"
+    if len(claim.beat) != len(claim.rows):
+        errors.append(
+            f"{where}: found {len(claim.beat)} rows; allowed: {len(claim.rows)}, a partner for each of 'rows'"
+        )
+    if any(row == partner for row, partner in claim.pairs):
+        errors.append(f"{where}: a row cannot beat itself")
 
 
 def check_rows(node: Node, steps: Steps, named: int | list[int], rows: int, errors: list[str]) -> None:

@@ -68,6 +68,33 @@ class Beats(Claim):
         return self.row, self.beats
 
 
+class Pairs(Claim):
+    """Each of some rows lies above the row that it is paired with on a column; or they do so on average."""
+
+    rows: Annotated[list[Count], Field(min_length=2)]
+    beat: Annotated[list[Count], Field(min_length=2)]  # the partner of each
+    on: str
+    on_average: bool = False
+
+    @property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """A row and its partner."""
+        return tuple(zip(self.rows, self.beat))
+
+    @property
+    def words(self) -> str:
+        if self.on_average:
+            return f"{len(self.rows)} rows beat their partners on {self.on}, on average"
+        return f"each of {len(self.rows)} rows beats its partner on {self.on}"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return (self.on,)
+
+    def row_numbers(self, count: int) -> tuple[int, ...]:
+        return tuple(dict.fromkeys((*self.rows, *self.beat)))
+
+
 class StableWithin(Claim):
     """Each two of some rows lie within a margin of each other on a column."""
 
@@ -146,6 +173,7 @@ class Level(Claim):
 
 KINDS: Mapping[str, type[Claim]] = {  # the key that decides a claim's kind
     "beats": Beats,
+    "beat": Pairs,
     "stable_within": StableWithin,
     "highest_on": Extreme,
     "lowest_on": Extreme,
@@ -168,6 +196,7 @@ def kind_of(value: Any) -> str | None:
 
 AnyClaim = Annotated[
     Annotated[Beats, Tag("Beats")]
+    | Annotated[Pairs, Tag("Pairs")]
     | Annotated[StableWithin, Tag("StableWithin")]
     | Annotated[Extreme, Tag("Extreme")]
     | Annotated[Level, Tag("Level")],

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 FIGURES: Mapping[str, tuple[str, str]] = {
     "forest": ("forest", "Claims: measured differences beside the claimed ones"),
     "effects": ("summary", "Differences to the reference row"),
+    "gains": ("gains", "What each method gains, and all of them"),
     "sweep": ("summary", "The sweep as a curve"),
     "reliability": ("summary", "mAP over tIoU"),
     "entropy": ("training", "Entropy of the pseudo-labels over training (Fig. 3)"),
