@@ -56,7 +56,8 @@ class Overall:
 
 def fit_mixed(groups: Sequence[np.ndarray], alpha: float = ALPHA) -> Mixed:
     """The random-effects model of one array of differences per method; NaN intervals for fewer than three."""
-    y, n = np.array([x.mean() for x in groups]), np.array([len(x) for x in groups])
+    y = np.array([x.mean() for x in groups])
+    n = np.array([len(x) for x in groups])
     spare = int(n.sum()) - len(n)
     squares = sum(float(((x - x.mean()) ** 2).sum()) for x in groups)
     within = squares / spare if spare else 0.0  # sigma^2
