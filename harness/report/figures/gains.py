@@ -63,14 +63,15 @@ def pick_colour(found: Difference) -> str:
 
 def draw_mean(axes: "Axes", y: float, mixed: Mixed) -> None:
     """The mean over methods as a diamond as wide as its interval, on the range of a further method."""
-    axes.plot(mixed.further, [y, y], color="black", linewidth=0.8)
-    ends = [mixed.low, mixed.mean, mixed.high, mixed.mean]
-    axes.fill(ends, [y, y - 0.3, y, y + 0.3], color="black", linewidth=0)
+    if np.isfinite(mixed.low):
+        axes.plot(mixed.further, [y, y], color="black", linewidth=0.8)
+        ends = [mixed.low, mixed.mean, mixed.high, mixed.mean]
+        axes.fill(ends, [y, y - 0.3, y, y + 0.3], color="black", linewidth=0)
     write_beside(axes, y, f"{mixed.mean:+.1f}", "black")
 
 
 def write_beside(axes: "Axes", y: float, text: str, colour: str) -> None:
-    """A number at the right of the axes."""
+    """A number right of the axes."""
     place = axes.get_yaxis_transform()
     axes.text(1.07, y, text, color=colour, va="center", ha="right", fontsize=style.SMALL, transform=place)
 
