@@ -128,11 +128,12 @@ def make_session(arguments: argparse.Namespace) -> "Session":
 
 def publish(study: "Study", root: Path, console: "Console", mlflow: bool = True) -> bool:
     """Mirror a study's runs, then write and show its report with their addresses; returns whether all runs finished."""
+    from harness.claims.wording import list_findings
     from harness.report.terminal import show_report
     from harness.report.writing import write_report
     from harness.sources import commit
     from harness.store import records
-    from harness.track.stamps import read_addresses
+    from harness.track.pages import address_table, read_addresses
 
     said = ""
     with console.status(f"reading {study.name}") as status:  # figures take seconds after the last training
@@ -140,14 +141,15 @@ def publish(study: "Study", root: Path, console: "Console", mlflow: bool = True)
         if mlflow:
             status.update(f"mirroring {len(read.records)} runs")
             with tolerate_mlflow() as track:
-                _, said = track.mirror_runs(read, commit())
+                said = track.mirror_runs(read, commit())
         report = write_report(read, read_addresses(study, root), say=status.update)
     show_report(report, console)
     print(f"report: {report.folder}", flush=True)
     if said:
         with tolerate_mlflow() as track:
-            track.mirror_report(read, report.folder)
+            track.mirror_report(read, report.folder, list_findings(report.verdicts))
             print(f"{said}; look at it: {name_pages(root)}")
+            print(f"its table there: {address_table(study, root)}")
     return tell_lacking(read)
 
 

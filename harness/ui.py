@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from harness.track.database import find_address, locate_artifacts
+from harness.track.database import find_address, is_damaged, locate_artifacts, locked, mend_locations
+from harness.track.pages import PORT, list_tables, move_pages
 
 LOCAL = "127.0.0.1"
 
@@ -17,14 +18,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Become the MLflow server; exit code 2 when there is nothing to show or the port is taken."""
     parser = argparse.ArgumentParser("python -m harness.ui", description="Browse tracked runs with MLflow.")
     parser.add_argument("--output", type=Path, default=Path("mlruns"), metavar="DIR", help="results (default: mlruns)")
-    parser.add_argument("--port", type=int, default=5000, help="port on 127.0.0.1 (default 5000)")
+    parser.add_argument("--port", type=int, default=PORT, help=f"port on 127.0.0.1 (default {PORT})")
     arguments = parser.parse_args(argv)
     if trouble := refusal(arguments.output, arguments.port):
         print(trouble, file=sys.stderr)
         return 2
+    prepare_pages(arguments.output, arguments.port)
     print(f"http://{LOCAL}:{arguments.port} (runs: 'Model training', top left; Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", *server(arguments.output, arguments.port)]
     os.execve(sys.executable, command, os.environ | environment())
+
+
+def prepare_pages(output: Path, port: int) -> None:
+    """Let files be found where the folder lies now and links lead to this port; say where each table is shown."""
+    with locked(output):
+        if not is_damaged(output):
+            mend_locations(output)
+        move_pages(output, port)
+    for experiment, address in list_tables(output):
+        print(f"{experiment}: {address}")
 
 
 def refusal(output: Path, port: int) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["support.mirrored"]  # fixtures
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 

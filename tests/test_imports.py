@@ -25,7 +25,7 @@ TORCH = {"harness.predict", "harness.execute.worker", *TORCH_AT_ONCE}  # in the 
 TORCH |= {"harness.bench.__main__", "harness.bench.processes"}  # late
 ONLY = {  # package -> harness modules that may import it at all
     "torch": TORCH,
-    "mlflow": {"harness.track.database", "harness.track.mirror"},
+    "mlflow": {"harness.track.database", "harness.track.experiments", "harness.track.mirror"},
     "optuna": {"harness.search.proposals"},
     "ray": {"harness.execute.cluster"},
 }

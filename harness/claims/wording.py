@@ -68,6 +68,15 @@ def totals(verdicts: Sequence[Verdict]) -> str:
     return f"{len(verdicts)} claims, {len(distinct)} contrasts: {', '.join(found)}"
 
 
+def list_findings(verdicts: Sequence[Verdict]) -> list[str]:
+    """What became of all claims in a sentence, then of each in a line; empty where there are none."""
+    lines = []
+    for v in verdicts:
+        claimed = "" if v.claimed is None else f"; claimed {v.claimed:+g}"
+        lines.append(f"**{v.words}**: {v.asserted.partition(' by ')[0]}: {interval_text(v)}{claimed} (n {v.n})")
+    return [totals(verdicts), *lines] if lines else []
+
+
 def error_rate(verdicts: Sequence[Verdict]) -> str:
     """What the verdicts' error rate is, in a sentence."""
     tested = [v for v in verdicts if v.correction]

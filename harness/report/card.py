@@ -17,7 +17,7 @@ from harness.report.writing import write_report
 from harness.store.files import read_json, write_text
 from harness.store.records import Records
 from harness.study.presets import STUDIES
-from harness.track.stamps import read_addresses
+from harness.track.pages import read_addresses
 
 if TYPE_CHECKING:
     from harness.study import Study

@@ -32,7 +32,7 @@ def render_studies(arguments: argparse.Namespace) -> None:
     from harness.report.reading import read_grown_records
     from harness.report.terminal import show_report
     from harness.report.writing import write_report
-    from harness.track.stamps import read_addresses
+    from harness.track.pages import read_addresses
 
     root: Path = arguments.output
     videos = arguments.videos.split(",") if arguments.videos else []

@@ -50,8 +50,7 @@ def synchronise(arguments: argparse.Namespace) -> int:
     if arguments.rebuild and (root / "mlflow.db").exists():
         print(f"moved aside: {database.move_aside(root)}")
     for one in studies:
-        _, said = mirror_runs(records.read(one, root), commit())
-        print(said)
+        print(mirror_runs(records.read(one, root), commit()))
     return 0
 
 

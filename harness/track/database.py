@@ -6,6 +6,7 @@ Only the driver opens it, under a file lock: a fresh store opened by several pro
 import contextlib
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -20,7 +21,8 @@ from filelock import FileLock, Timeout
 
 from harness.store.files import landing
 
-PAGES = "http://127.0.0.1:5000"  # where ``python -m harness.ui`` listens
+ENDING = "/artifacts/"  # of the address of the folder for files, in that of an experiment's
+LOCATIONS = (("experiments", "artifact_location"), ("runs", "artifact_uri"))  # where MLflow keeps addresses of files
 
 
 def find_address(root: Path) -> str:
@@ -39,12 +41,6 @@ def address_file(path: Path) -> str:
 def has_server() -> bool:
     """Whether runs are tracked by a server of its own instead of the database of the results' folder."""
     return "MLFLOW_TRACKING_URI" in os.environ
-
-
-def find_pages() -> str:
-    """Address of the pages that show runs: of the server that tracks them, else of ``python -m harness.ui``."""
-    address = os.environ.get("MLFLOW_TRACKING_URI", "")
-    return address.rstrip("/") if address.startswith("http") else PAGES
 
 
 def silence() -> None:
@@ -114,6 +110,21 @@ def move_aside(root: Path) -> Path:
         (root / f"mlflow.db{ending}").unlink(missing_ok=True)
     (root / "mlflow.db").replace(aside)
     return aside
+
+
+def mend_locations(root: Path) -> None:
+    """Let a database whose folder was moved or copied find its files again: MLflow keeps their addresses absolute."""
+    path, artifacts = root / "mlflow.db", locate_artifacts(root)
+    if has_server() or not path.exists():
+        return
+    with closing(sqlite3.connect(path)) as database, database:
+        known = database.execute("SELECT DISTINCT artifact_location FROM experiments").fetchall()
+        roots = {location[: location.rfind(ENDING)] + ENDING.rstrip("/") for (location,) in known if ENDING in location}
+        for before in roots - {artifacts}:
+            for table, column in LOCATIONS:
+                moved = f"UPDATE {table} SET {column} = ? || substr({column}, ?) WHERE {column} LIKE ? ESCAPE '!'"
+                escaped = re.sub("[!%_]", r"!\g<0>", before)
+                database.execute(moved, (artifacts, len(before) + 1, f"{escaped}/%"))
 
 
 def locate_artifacts(root: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.track import database, series
-from harness.track.mirror import Experiment, open_experiment
+from harness.track.experiments import NOTE, Experiment, open_experiment
 
 if TYPE_CHECKING:
     from harness.search.findings import Findings
@@ -26,7 +26,8 @@ def mirror_trials(experiment: Experiment, found: "Findings", report: Path) -> in
     """Mirror what a search found; returns how many trials are new."""
     client, task = experiment.client, found.task
     name = f"search {task.digest()}"
-    parent = experiment.find_or_open(name, name, {"kind": "search", "supervision": task.temporal})
+    whole = experiment.find_or_open(name, name, {"kind": "search", "supervision": task.temporal})
+    parent = str(whole.info.run_id)
     new = [trial for trial in found.trials if f"{name} trial {trial['trial']}" not in experiment.known]
     for trial in new:
         tags = {"kind": "trial", "state": trial["state"], "mlflow.parentRunId": parent}
@@ -35,7 +36,7 @@ def mirror_trials(experiment: Experiment, found: "Findings", report: Path) -> in
         client.set_terminated(opened, "FAILED" if trial["state"] == "failed" else "FINISHED")
     for path in series.list_files(report):
         client.log_artifact(parent, str(path))
-    client.set_tag(parent, "mlflow.note.content", (report / "report.md").read_text()[:5000])
+    client.set_tag(parent, NOTE, (report / "report.md").read_text()[:5000])
     client.set_terminated(parent)
     return len(new)
 

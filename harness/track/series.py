@@ -3,8 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from itertools import chain
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from math import isfinite, nan
 from pathlib import Path
 from statistics import fmean, stdev
@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 POINTS = 8  # points kept of a per-step curve
 CURVES = ("map/avg", "acc")  # metrics of which every evaluation is shown, of others the last
-NOTE_LENGTH = 5000  # characters
+NOTE_LENGTH = 7900  # characters; MLflow takes 8000 in a run's tag
+ADVICE = (
+    "Of seeds, grouping by `row` shows each metric's mean over the seeds of a row, the seeds beneath it. "
+    "The report's run holds page and figures (Artifacts)."
+)
 
 Point = tuple[str, float, int]  # name, value, step
 
@@ -69,43 +73,66 @@ def tell_version(record: "Record") -> str:
     return " ".join([training["status"], training["finished"], training["digest"], record.result.get("finished", "-")])
 
 
-def summarise(records: "Records") -> dict[int, dict[str, float]]:
-    """Per row: mean, standard deviation (n - 1) and n over seeds of every column."""
-    out: dict[int, dict[str, float]] = {}
-    for (row, column), seeds in records.values.items():
-        values = [value for value in seeds.values() if isfinite(value)]
+def summarise(records: "Records", row: "Row") -> dict[str, float]:
+    """Mean, standard deviation (n - 1) and n over seeds of a row's columns, with one decimal more than reports have."""
+    out: dict[str, float] = {}
+    for column in records.study.columns:
+        values = list_finite(records, row, column.name)
         found = {"n": float(len(values)), "mean": fmean(values) if values else nan}
         found["std"] = stdev(values) if len(values) > 1 else nan
-        named = {f"{what}/{spell(column)}": value for what, value in found.items() if isfinite(value)}
-        out.setdefault(row, {}).update(named if values else {})
+        digits, name = count_decimals(column.metric), spell(column.name)
+        out |= {f"{what}/{name}": round(value, digits) for what, value in found.items() if values and isfinite(value)}
     return out
 
 
-def list_varied(rows: Sequence["Row"]) -> list[str]:
-    """Paths of the settings that differ between rows: the others stand in each run's settings.yaml."""
-    flat = [keys.flat(row.settings) for row in rows]
-    varied = []
-    for name in dict.fromkeys(chain.from_iterable(flat)):
-        if len({values.get(name) for values in flat}) > 1:
-            varied.append(name)
-    return varied
+def list_finite(records: "Records", row: "Row", column: str) -> list[float]:
+    """A column's values under the seeds that have one."""
+    return [value for value in records.values.get((row.number, column), {}).values() if isfinite(value)]
 
 
-def describe(records: "Records") -> str:
-    """What a study found, as Markdown without tables (MLflow's pages draw none)."""
-    study, lines = records.study, []
-    for row in study.rows:
-        cells = [describe_cell(records, row, column.name) for column in study.columns]
-        lines.append(f"- **{row.number} {row.label}**: {', '.join(cells)}")
-    head = f"{study.title}. Measured on {study.data}, preset {study.base}; mean ± standard deviation over seeds."
-    advice = "Group by `row` and sort by a `mean/` column to see this table; the report's run holds pages and figures."
-    return "\n".join([head, "", *lines, "", advice])[:NOTE_LENGTH]
+def count_decimals(name: str) -> int:
+    """Decimals of a mean that MLflow shows: it cuts long numbers off."""
+    metric = find_metric(name)
+    return 1 + (metric.digits if metric else 2)
+
+
+def measure_span(found: Iterable["Record"]) -> tuple[int | None, int | None]:
+    """From the start of the first training to the end of the last one, in milliseconds; None where none has ended."""
+    spans = [tell_times(record.training) for record in found if record.training]
+    if not spans:
+        return None, None
+    starts, ends = zip(*spans)
+    return min(starts), max(ends)
+
+
+def tell_times(training: Mapping[str, Any]) -> tuple[int, int]:
+    """When a training started and ended, in milliseconds."""
+    end = int(datetime.fromisoformat(training["finished"]).timestamp() * 1000)
+    return end - int(1000 * training.get("seconds", {}).get("total", 0)), end
+
+
+def describe(records: "Records", findings: Sequence[str], links: Mapping[str, str]) -> str:
+    """What a study found, as Markdown without tables (MLflow's pages draw none); ``links``: words -> address.
+
+    What is said first is all that a list of runs shows: what became of the claims (``findings``).
+    """
+    study = records.study
+    rows = [f"- **{row.number} {row.label}**: {describe_row(records, row)}" for row in study.rows]
+    scope = f"Measured on {study.data}, preset {study.base}; mean ± standard deviation over seeds."
+    places = " · ".join(f"[{words}]({address})" for words, address in links.items())
+    head = f"**{study.title}**: {findings[0]}" if findings else f"**{study.title}**"
+    claims = [f"- {finding}" for finding in findings[1:]]
+    return "\n".join([head, "", places, "", scope, "", *rows, "", *claims, "", ADVICE])[:NOTE_LENGTH]
+
+
+def describe_row(records: "Records", row: "Row") -> str:
+    """A row's cells in words."""
+    return ", ".join(describe_cell(records, row, column.name) for column in records.study.columns)
 
 
 def describe_cell(records: "Records", row: "Row", column: str) -> str:
     """A cell in words: "mAP 41.20 ± 0.31 (paper 46.2)"."""
-    seeds = records.values.get((row.number, column), {})
-    values = [value for value in seeds.values() if isfinite(value)]
+    values = list_finite(records, row, column)
     spread = f" ± {stdev(values):.2f}" if len(values) > 1 else ""
     measured = f"{fmean(values):.2f}{spread}" if values else "-"
     paper = row.paper.get(column)

@@ -1,7 +1,7 @@
 """What a study's mirror is known by, without mlflow: identities of runs, and the stamp that says where they are shown.
 
-A stamp is a file of ``<root>/reports/.mirrored/``: digests of what was mirrored, and the address of each run. Reports
-read their links from it.
+A stamp is a file of ``<root>/reports/.mirrored/``: digests of what was mirrored, and the place of each run among
+MLflow's pages. Reports read their links from it.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,9 @@ class Stamp:
     server: str = ""
     runs: str = ""
     report: str = ""
-    addresses: Mapping[str, str] = field(default_factory=dict)  # identity -> address of the run's page
+    experiment: str = ""  # its name
+    table: str = ""  # place of the view that shows the study's table
+    places: Mapping[str, str] = field(default_factory=dict)  # identity of a run -> place of its page
 
 
 def identify_row(row: "Row") -> str:
@@ -39,7 +41,12 @@ def identify_run(run: "Run") -> str:
 
 def identify_report(study: "Study") -> str:
     """The identity of the run that holds the report."""
-    return " ".join(["report", name_base(study), *study.sets])
+    return f"report {name_variant(study)}"
+
+
+def name_variant(study: "Study") -> str:
+    """Preset and settings of the command line: they tell the studies of one experiment apart."""
+    return " ".join([name_base(study), *study.sets])
 
 
 def locate_stamp(study: "Study", root: Path) -> Path:
@@ -50,16 +57,15 @@ def locate_stamp(study: "Study", root: Path) -> Path:
 
 def read_stamp(study: "Study", root: Path) -> Stamp:
     """The stamp of a study; an empty one where nothing was mirrored."""
-    content = read_json(locate_stamp(study, root))
+    return open_stamp(locate_stamp(study, root))
+
+
+def open_stamp(path: Path) -> Stamp:
+    """The stamp in a file; an empty one where that is absent or of another form."""
     try:
-        return Stamp(**content)
+        return Stamp(**read_json(path))
     except TypeError:
         return Stamp()
-
-
-def read_addresses(study: "Study", root: Path) -> Mapping[str, str]:
-    """Identity -> address of the runs of a study that were mirrored."""
-    return read_stamp(study, root).addresses
 
 
 def write_stamp(study: "Study", root: Path, stamp: Stamp) -> None:
