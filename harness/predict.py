@@ -175,6 +175,7 @@ def apply_checkpoint(
     import torch
 
     from harness.compute import train
+    from harness.store.scores import round_scores
     from model.streams import Carried
 
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -186,7 +187,7 @@ def apply_checkpoint(
         raise ConfigError([f"the weights do not fit the settings: {reason}"]) from None
     memory = {name: tensor.to(device) for name, tensor in checkpoint["memory"].items()}
     state.carried = Carried(checkpoint["Q_R"].to(device), memory)
-    return train.test_scores(state, dataset.test, settings.training)
+    return round_scores(train.test_scores(state, dataset.test, settings.training))
 
 
 def detect_actions(scores: Mapping[str, "np.ndarray"], settings: "Settings", dataset: "data.Dataset") -> "Detections":

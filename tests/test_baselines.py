@@ -258,3 +258,25 @@ def test_one_stream_makes_co_labeling_the_identity() -> None:
 def test_unknown_baseline_is_named_with_the_choices() -> None:
     with pytest.raises(KeyError, match=r"unknown baseline 'basenet'; there are acmnet, .* wum"):
         baselines.load("basenet")
+
+
+class Noted(dict):
+    """Scores that note which of them are read."""
+
+    def __init__(self, content) -> None:
+        super().__init__(content)
+        self.read: set[str] = set()
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self.read.add(name)
+        return super().__getitem__(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_inference_reads_is_what_is_stored(name: str) -> None:
+    module, step = run(name, 2)
+    scores = Noted({k: v.numpy() for k, v in module.scores(batch(9), step.carried, embedding=False).items()})
+    rule = baselines.load(name)
+    rule.inference(scores, np.full((B, T), 0.5), OPTIONS[name]())
+    assert scores.read - {"cas", "attention"} == set(getattr(rule, "READS", ()))
+    assert set(scores) == {"cas", "attention", "clusters", "P_C", *getattr(rule, "READS", ())}

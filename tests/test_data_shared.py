@@ -12,6 +12,7 @@ from harness.data.annotations import FolderKnobs, interpret
 from harness.data.findings import Findings
 from harness.data.tools.command import main
 from harness.settings import Source
+from harness.store import results
 
 
 @pytest.mark.shared
@@ -114,6 +115,6 @@ def test_real_recordings_end_to_end(shared, tmp_path, name, streams, told, capsy
     out = tmp_path / "out.json"
     features = str(shared / "data" / name / "features" / "test")
     assert predict.main([f"{study}:full:0", "--features", features, "--out", str(out), *options]) == 0
-    (stored,) = (tmp_path / "runs").rglob("predictions.json")
-    made, kept = (json.loads(path.read_text())["results"] for path in (out, stored))
-    assert made == kept
+    (stored,) = (tmp_path / "runs").rglob("predictions.json.gz")
+    kept = results.read_predictions(tmp_path / "runs", *stored.parts[-3:-1])
+    assert json.loads(out.read_text())["results"] == kept

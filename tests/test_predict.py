@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from harness import evaluate, predict, run
+from harness.store import results
 
 from support import data_folders
 from support.data_folders import VIDEOS, feature, stream
@@ -51,7 +52,8 @@ def test_on_the_test_videos_it_gives_what_the_run_stored(place, tmp_path):
     for seed in (0, 1):
         assert apply(place, f"{place / 'two.yaml'}:full:{seed}", tmp_path / f"{seed}.json") == 0
     made = [json.loads((tmp_path / f"{seed}.json").read_text())["results"] for seed in (0, 1)]
-    every = [json.loads(path.read_text())["results"] for path in place.glob("runs/store/*/*/predictions.json")]
+    scorings = place.glob("runs/store/*/*/result.json")
+    every = [results.read_predictions(place / "runs", *path.parts[-3:-1]) for path in scorings]
     assert all(one in every for one in made)
     assert made[0] != made[1]
 

@@ -83,6 +83,26 @@ def oracle(scores: Mapping[str, np.ndarray], foreground: np.ndarray) -> np.ndarr
     return np.einsum("vmtk,mk->vmt", scores["P_C"].astype(np.float64), rate)
 
 
+def reduced(scores: Mapping[str, np.ndarray], truth: Truth) -> dict[str, np.ndarray]:
+    r"""Scores without P^C (V, M, T, K), which is half of all bytes, but with what scoring and figures read of it.
+
+    ``oracle`` (V, M, T); ``mean_P_C`` (M, K) over snippets; ``entropy`` (), the mean H(P^C) in nats; ``owner`` (V, T),
+    the cluster of the highest P^C, streams averaged, and ``owner_P_C`` (V, T). Where embeddings are kept, P^C is, too.
+    """
+    if "P_C" not in scores:
+        return dict(scores)
+    P_C = scores["P_C"].astype(np.float64)
+    joint = P_C.mean(1)  # (V, T, K)
+    kept = {name: values for name, values in scores.items() if name != "P_C" or "embedding" in scores}
+    return kept | {
+        "oracle": oracle(scores, truth.foreground).astype(np.float32),
+        "mean_P_C": P_C.mean((0, 2)),
+        "entropy": np.array(metrics.entropy(P_C)),
+        "owner": joint.argmax(-1).astype(np.min_scalar_type(joint.shape[-1])),
+        "owner_P_C": joint.max(-1).astype(np.float32),
+    }
+
+
 def quantile_matched(values: np.ndarray, target: np.ndarray) -> np.ndarray:
     """``values`` with the distribution of ``target`` (one shape): the n-th smallest becomes the n-th smallest there."""
     out = np.empty(values.size)
@@ -90,13 +110,13 @@ def quantile_matched(values: np.ndarray, target: np.ndarray) -> np.ndarray:
     return out.reshape(values.shape)
 
 
-def adapted(scores: Mapping[str, np.ndarray], settings: Settings, truth: Truth) -> Mapping[str, np.ndarray]:
+def adapted(scores: Mapping[str, np.ndarray], settings: Settings) -> Mapping[str, np.ndarray]:
     r"""Scores with \hat P^A as ``localization.q_r`` and ``localization.match`` ask; untouched by default."""
     if "clusters" not in scores:
         return scores
     clusters = scores["clusters"]
     if settings.localization.q_r == "oracle":
-        clusters = oracle(scores, truth.foreground)
+        clusters = scores["oracle"]
     if settings.localization.match == "quantile":
         clusters = quantile_matched(clusters, scores["attention"])
     return {**scores, "clusters": clusters}
@@ -105,8 +125,8 @@ def adapted(scores: Mapping[str, np.ndarray], settings: Settings, truth: Truth) 
 def evaluate(
     scores: Mapping[str, np.ndarray], settings: Settings, truth: Truth, classes: tuple[str, ...]
 ) -> tuple[dict[str, float], Detections]:
-    """Metrics (mAP, ACC, AUC in percent, entropies in nats) and detections of stored scores under ``settings``."""
-    scores = adapted(scores, settings, truth)
+    """Metrics (mAP, ACC, AUC in percent, entropies in nats) and detections of ``reduced`` scores under ``settings``."""
+    scores = adapted(scores, settings)
     attention = refined(scores, settings.case.cat)
     inference = load(settings.case.baseline).inference(scores, attention, settings.case.options)
     detections = detect(inference, settings.localization, truth.seconds)
@@ -118,10 +138,8 @@ def evaluate(
     out |= separation(even, measured, truth.foreground, settings.metrics.acc_threshold)
     for number, mean in enumerate(even["attention"].mean((0, 2), dtype=np.float64), start=1):
         out[f"mean/stream/{number}"] = float(mean)
-    if "P_C" in scores:
-        P_C = scores["P_C"].astype(np.float64)  # (V, M, T, K)
-        out["entropy/P_C"] = metrics.entropy(P_C)
-        out["entropy/mean_P_C"] = metrics.entropy(P_C.mean((0, 2)))
+    if "mean_P_C" in scores:
+        out |= {"entropy/P_C": float(scores["entropy"]), "entropy/mean_P_C": metrics.entropy(scores["mean_P_C"])}
     return out, detections
 
 
@@ -162,7 +180,7 @@ def label_entropies(curves: Mapping[str, np.ndarray]) -> dict[str, float]:
 
 
 def store(job: Job, key: str, scoring: Settings, evaluations: Evaluations, dataset: data.Dataset) -> None:
-    """Write result.json and predictions.json of one scoring of a training."""
+    """Write result.json and the predictions of one scoring of a training."""
     assert evaluations.detections is not None
     predictions = evaluations.detections.predictions(dataset.test.ids, dataset.classes)
     curves = results.read_curves(job.root, job.training_key)
@@ -173,7 +191,7 @@ def rescore(job: Job) -> None:
     """Score a finished training under further scorings, from its stored scores: no training, no network pass."""
     dataset = data.load(job.settings.source, job.root)
     truth = Truth.of(dataset.test, job.settings.training.snippets)
-    scores = results.read_scores(job.root, job.training_key)
+    scores = reduced(results.read_scores(job.root, job.training_key), truth)  # files of an earlier form hold P^C
     for key, scoring in job.scorings.items():
         evaluations = Evaluations()
         evaluations.add(job.settings.training.steps, evaluate(scores, scoring, truth, dataset.classes))

@@ -21,6 +21,7 @@ from harness.data.sampling import orders, paired
 from harness.settings import Settings, Training
 from harness.store import results
 from harness.store.jobs import Job, Progress
+from harness.store.scores import pack_scores, unpack_scores
 from model.case import Case, Step
 from model.streams import Batch, Carried, Shape
 
@@ -168,18 +169,18 @@ def fit(job: Job, progress: Callable[[Progress], None]) -> None:
     dataset = data.load(settings.source, job.root)
     truth = score.Truth.of(dataset.test, training.snippets)
     course = checkpoint.resume(job, lambda: begin(job, dataset, began))
-    state, scores = course.state, dict[str, np.ndarray]()
+    state, packed = course.state, dict[str, np.ndarray]()
     for number, step in steps(state, dataset.train, training, course.streams, course.done):
         course.curves.add(step)
         course.done = number
         if number == training.steps or number % training.evaluate_every == 0:
             if reason := course.curves.trouble():
                 break
-            scores = look(job, course, dataset, truth)
+            packed = look(job, course, dataset, truth)
             value = next((e.latest("map/avg") for e in course.evaluations.values()), None)
             progress(Progress(job.training_key, number, training.steps, value, float(step.loss.detach())))
         checkpoint.save_if_due(job, course)
-    arrays = {"curves": course.curves.arrays(), "scores": {} if reason else scores}
+    arrays = {"curves": course.curves.arrays(), "scores": {} if reason else packed}
     files = {"checkpoint.pt": checkpoint_writer(state, dataset)}
     results.write_training(job.root, job.training_key, training_record(job, course, reason), arrays, files, settings)
     for key, scoring in {} if reason else job.scorings.items():
@@ -196,13 +197,16 @@ def begin(job: Job, dataset: data.Dataset, began: float) -> Course:
 
 
 def look(job: Job, course: Course, dataset: data.Dataset, truth: score.Truth) -> dict[str, np.ndarray]:
-    """Evaluate the scorings that are due after the step just done; returns the test scores."""
+    """Evaluate the scorings that are due after the step just done; returns the test scores as they are stored."""
     clock, due = time.perf_counter(), job.find_due(course.done)
-    scores = test_scores(course.state, dataset.test, job.settings.training) if due else {}
+    if not due:
+        return {}
+    packed = pack_scores(score.reduced(test_scores(course.state, dataset.test, job.settings.training), truth))
+    scores = unpack_scores(packed)  # what a scoring of the stored file will read, to the bit
     for key, scoring in due.items():
         course.evaluations[key].add(course.done, score.evaluate(scores, scoring, truth, dataset.classes))
     course.testing += time.perf_counter() - clock
-    return scores
+    return packed
 
 
 def checkpoint_writer(state: State, dataset: data.Dataset) -> Callable[[Path], None]:

@@ -3,9 +3,11 @@
 Every function raises ``UnreadableError`` with the reason in a few words; nothing else escapes, whatever a file holds.
 """
 
+import gzip
 import json
 import math
 import stat
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from tokenize import TokenError
@@ -16,6 +18,7 @@ from numpy.lib import format as npy
 
 LARGEST_TEXT = 2**30  # bytes of a text file: THUMOS14's annotations have 0.4 MB, ActivityNet's 12 MB
 LONGEST_INTEGER = 4000  # digits; Python itself refuses to convert more than 4,300
+GZIP = b"\x1f\x8b"  # how a file by gzip begins
 MAGIC = {b"PK\x03\x04": "a zip archive (.npz?) renamed", b"\x80\x04": "a pickle", b"\x80\x05": "a pickle"}
 
 
@@ -37,9 +40,14 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_text(path: Path) -> str:
-    """A text file in UTF-8."""
+    """A text file in UTF-8, or one compressed by gzip."""
     with open_regular(path) as stream:
-        content = stream.read(LARGEST_TEXT + 1)
+        packed = stream.read(len(GZIP)) == GZIP
+        stream.seek(0)
+        try:
+            content = (gzip.GzipFile(fileobj=stream) if packed else stream).read(LARGEST_TEXT + 1)
+        except (OSError, EOFError, zlib.error) as error:
+            raise UnreadableError(f"cannot be read ({error})") from None
     if len(content) > LARGEST_TEXT:
         raise UnreadableError(f"cannot be read (larger than {LARGEST_TEXT >> 30} GiB)")
     try:

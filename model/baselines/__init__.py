@@ -12,6 +12,7 @@ A file of this folder offers
   ``Losses.unit`` says how often one cross-entropy a video is in that loss, so that lambda_C and lambda_R mean the same.
 * ``inference(scores, refined, options) -> Inference``: a function of stored scores (numpy) and of the refined attention
   ``(1 - cat) P^A + cat \hat P^A`` (V, T), mean over streams; the sequences to threshold and to score, per named group.
+* ``READS``, a tuple: the names of ``Snippets.extra`` that its inference reads, without which nothing of it is stored.
 
 What a method may need beyond a batch of videos of one length:
 

@@ -101,6 +101,9 @@ def separation(lengths: list[Tensor], margin: float) -> Tensor:
     return ((gaps + background) ** 2).mean()
 
 
+READS = ("background",)  # of ``Snippets.extra``
+
+
 def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: AcmnetOptions) -> Inference:
     """Released rule: class probabilities of the instance branch, thresholded themselves and by the (refined) A_ins."""
     return attended(scores, refined, options.r_instance, options.cas_weight, options.cas_bonus)

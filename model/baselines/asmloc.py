@@ -257,6 +257,9 @@ def within(boxes: Tensor, counts: Tensor, T: int) -> Tensor:
     return (time >= first) & (time <= last) & counted.unsqueeze(-1)
 
 
+READS = ("background",)  # of ``Snippets.extra``
+
+
 def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: AsmlocOptions) -> Inference:
     """ACM-Net's rule: attended class probabilities, thresholded themselves and by the (refined) attention."""
     own = attended(scores, refined, options.r_foreground, 1.0, 1.0)

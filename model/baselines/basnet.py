@@ -85,6 +85,9 @@ def _target(labels: Tensor, background: float) -> Tensor:
     return full / full.sum(-1, keepdim=True).clamp_min(1)
 
 
+READS = ("background",)  # of ``Snippets.extra``
+
+
 def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: BasnetOptions) -> Inference:
     """Released rule: min-max T-CAS of the suppression branch, zeroed below the threshold before the contrast, in which
     every class that is searched for has video score 1; classes from the suppressed score, background left out."""

@@ -129,6 +129,9 @@ def mutual(attention: Tensor) -> Tensor:
     return ((attention - attention.detach().flip(0)) ** 2).mean()
 
 
+READS = ("background",)  # of ``Snippets.extra``
+
+
 def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: Co2netOptions) -> Inference:
     """Released rule: attention is thresholded, attended logits are scored; classes from their k highest."""
     attention = torch.as_tensor(refined).double().unsqueeze(-1)  # (V, T, 1)

@@ -158,6 +158,9 @@ def snippet_denoising(tcam: Tensor, t: Tensor, labels: Tensor, valid: Tensor, ke
     return log_condition(rows).sum() / max(1, len(both))
 
 
+READS = ("tcam",)  # of ``Snippets.extra``
+
+
 def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: D2netOptions) -> Inference:
     """Released rule: T-CAM times (refined) attention; classes above half the highest score."""
     sequence = scores["tcam"].astype(np.float64) * refined[..., None]  # (V, T, C)

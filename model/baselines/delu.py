@@ -17,12 +17,12 @@ import torch
 from torch import Tensor
 
 from model.baselines import co2net
-from model.baselines.co2net import disagreement, full_cas, inference, suppressed
+from model.baselines.co2net import READS, disagreement, full_cas, inference, suppressed
 from model.mil import reschedule
 from model.options import DeluOptions
 from model.streams import Batch, Losses, Snippets
 
-__all__ = ["Baseline", "inference"]
+__all__ = ["READS", "Baseline", "inference"]
 
 CUT = 10.0  # logits of evidence are cut to [-CUT, CUT]
 

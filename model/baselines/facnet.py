@@ -95,6 +95,9 @@ def classify(logits: Tensor, labels: Tensor) -> Tensor:
     return -(labels / (labels.sum(-1, keepdim=True) + LABEL_GUARD) * logits.log_softmax(-1)).sum(-1)
 
 
+READS = ("background", "agnostic")  # of ``Snippets.extra``
+
+
 def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: FacnetOptions) -> Inference:
     """Released rule: a group of proposals per stream, each with its own class scores; the first stream ranks last."""
     cas = np.concatenate([scores["cas"], scores["background"][..., None]], -1)  # (V, M, T, C + 1)

@@ -17,11 +17,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.baselines import acmnet
-from model.baselines.acmnet import inference
+from model.baselines.acmnet import READS, inference
 from model.options import FtclOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets
 
-__all__ = ["Baseline", "inference"]
+__all__ = ["READS", "Baseline", "inference"]
 
 GUARD = 1e-10  # added to numbers of pairs
 

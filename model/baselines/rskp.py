@@ -212,6 +212,9 @@ def attention_contrast(attention: Tensor, s: int, batch: Batch) -> Tensor:
     return lowest - highest
 
 
+READS = ("background", "agnostic", "moved_cas", "moved_agnostic")  # of ``Snippets.extra``
+
+
 def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: RskpOptions) -> Inference:
     """Released rule: both heads' scores, weighted; class probabilities times the (refined) attention."""
     own, other = options.original, 1 - options.original

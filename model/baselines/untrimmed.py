@@ -56,6 +56,9 @@ class Baseline(nn.Module):
         return Losses(loss, {"video": loss}, Q_A)
 
 
+READS = ("selection",)  # of ``Snippets.extra``
+
+
 def inference(scores: Mapping[str, np.ndarray], refined: np.ndarray, options: UntrimmedOptions) -> Inference:
     """Class scores by soft selection, streams averaged; refined attention times class probability is thresholded."""
     P_V = torch.as_tensor(scores["cas"]).double().softmax(-1)  # (V, M, T, C)

@@ -1,5 +1,6 @@
 """What the clusters hold (Fig. 5, without frames): their share of foreground, classes, typical snippets."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,12 +45,11 @@ def draw_clusters(records: Records) -> Drawing | None:
 
     last = records.study.rows[-1]
     runs = records.of(last.number)
-    if not runs or "P_C" not in runs[0].scores:
+    if not runs or "owner" not in runs[0].scores:
         return None
     scores, dataset = runs[0].scores, records.dataset(runs[0])
-    P_C = scores["P_C"].mean(1)  # (V, T, K), mean over streams
-    grid, owner = make_grid(dataset, P_C.shape[1]), P_C.argmax(-1)
-    K = P_C.shape[-1]
+    owner, K = scores["owner"], scores["Q_R"].shape[1]  # (V, T)
+    grid = make_grid(dataset, owner.shape[1])
     share = np.array([measure_share(grid, owner == k) for k in range(K)])
     judged = scores["Q_R"].mean(0)[:, 0] >= 0.5
     order = np.argsort(-share)
@@ -63,7 +63,7 @@ def draw_clusters(records: Records) -> Drawing | None:
     axes.margins(y=0.01)
     axes.invert_yaxis()
     for y, k in enumerate(order):
-        text = describe_cluster(dataset, grid, owner, P_C, int(k))
+        text = describe_cluster(dataset, grid, scores, int(k))
         axes.text(1.02, y, text, va="center", fontsize=style.SMALL, transform=axes.get_yaxis_transform())
     sides = {"$Q^R$: foreground cluster": style.FOREGROUND, "$Q^R$: background cluster": style.BACKGROUND}
     patches = [Patch(color=colour, alpha=0.8, label=name) for name, colour in sides.items()]
@@ -80,15 +80,15 @@ def measure_share(grid: Grid, mine: np.ndarray) -> float:
     return float(grid.foreground[mine].mean()) if mine.any() else 0.0
 
 
-def describe_cluster(dataset: data.Dataset, grid: Grid, owner: np.ndarray, P_C: np.ndarray, k: int) -> str:
+def describe_cluster(dataset: data.Dataset, grid: Grid, scores: Mapping[str, np.ndarray], k: int) -> str:
     """'7 %: action 03, action 11; test_0004 0:31, test_0010 1:12'."""
-    mine = owner == k
+    mine = scores["owner"] == k
     if not mine.any():
         return "empty"
     held = grid.label[mine & grid.foreground]
     common = np.argsort(-np.bincount(held, minlength=1))[:2]
     classes = [dataset.classes[c] for c in common if (held == c).any()] or ["background"]
-    strength = np.where(mine, P_C[..., k], -1)
+    strength = np.where(mine, scores["owner_P_C"], -1)
     codes = []
     for video in np.argsort(-strength.max(1))[:2]:
         seconds = int(grid.seconds[video, strength[video].argmax()])

@@ -10,7 +10,6 @@ from harness.compute.localize import Detections
 from harness.report.figures import style
 from harness.report.figures.drawing import Drawing
 from harness.store import results
-from harness.store.files import read_json
 from harness.store.records import Record, Records
 
 if TYPE_CHECKING:
@@ -23,9 +22,8 @@ WRITTEN = 10  # rows up to which the map says its numbers
 
 
 def read_detections(record: Record, dataset: data.Dataset) -> Detections:
-    """Detections of a run, from its predictions.json."""
-    folder = results.scoring_folder(record.root, record.run.training_key, record.run.scoring_key)
-    content = (read_json(folder / "predictions.json") or {}).get("results", {})
+    """Detections of a run, from its stored predictions."""
+    content = results.read_predictions(record.root, record.run.training_key, record.run.scoring_key)
     label = {name: i for i, name in enumerate(dataset.classes)}
     lines = []
     for v, name in enumerate(dataset.test.ids):
