@@ -211,6 +211,6 @@ def test_frame_carries_printed_numbers_and_the_settings_in_which_rows_differ(tmp
     (tmp_path / "s.yaml").write_text(text)
     table = records.read(load(tmp_path / "s.yaml", root=tmp_path), tmp_path).frame()
     assert [*table.columns] == [*records.FRAME, "paper", "case.sigma"]
-    assert table["case.sigma"].tolist() == [0.5] * 4 + ["inf"] * 4
+    assert table["case.sigma"].tolist() == [0.5] * 6 + ["inf"] * 6  # mAP, ACC and AUC of two seeds
     assert table.query("column == 'mAP'")["paper"].fillna(-1).tolist() == [41, 41, -1, -1]
     assert table.query("column == 'ACC'")["paper"].isna().all()
