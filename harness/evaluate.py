@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.cli import guard
+from harness.errors import escape
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -134,9 +137,10 @@ def table(report: Mapping[str, Any], per_class: bool) -> str:
     """The report for people, in percent."""
     heads = "".join(f"{tiou:>7.2f}" for tiou in report["tiou"])
     rows = {"mAP": report["mAP"]} | (report["per_class"] if per_class else {})
-    width = max(len("AP at tIoU, %"), *map(len, rows))
+    shown = {escape(name): values for name, values in rows.items()}
+    width = max(len("AP at tIoU, %"), *map(len, shown))
     lines = [f"{'AP at tIoU, %':<{width}}{heads}"]
-    for name, values in rows.items():
+    for name, values in shown.items():
         cells = "".join(f"{100 * value:7.2f}" for value in values)
         lines.append(f"{name:<{width}}{cells}")
     names = {"avg": "the tIoUs above"}
@@ -164,6 +168,11 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """0, or 2 if the input is refused."""
     arguments = parser().parse_args(argv)
+    return guard(lambda: answer(arguments))
+
+
+def answer(arguments: argparse.Namespace) -> int:
+    """Read, check, evaluate and print."""
     values: list[Any] = []
     broken: list[str] = []
     for path in (arguments.ground_truth, arguments.predictions):
@@ -201,7 +210,7 @@ def _refuse(texts: Sequence[str]) -> int:
 
 def _print(texts: Sequence[str], before: str) -> None:
     for text in texts[:SHOWN]:
-        print(before + text, file=sys.stderr)
+        print(before + escape(text), file=sys.stderr)
     if len(texts) > SHOWN:
         print(f"... and {len(texts) - SHOWN} more", file=sys.stderr)
 
