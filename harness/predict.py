@@ -193,18 +193,14 @@ def apply_checkpoint(
 def detect_actions(scores: Mapping[str, "np.ndarray"], settings: "Settings", dataset: "data.Dataset") -> "Detections":
     """Detections as the row's localisation makes them; the truth is not known, so no oracle."""
     from harness.compute import score
-    from harness.compute.localize import detect
-    from model.baselines import load
 
     if settings.localization.q_r == "oracle":
         raise ConfigError(["localization.q_r: 'oracle' reads the annotations of the test videos; new videos have none"])
     if settings.localization.match == "quantile" and "clusters" in scores:
         matched = score.quantile_matched(scores["clusters"], scores["attention"])
         scores = {**scores, "clusters": matched}
-    attention = score.refined(scores, settings.case.cat)
-    inference = load(settings.case.baseline).inference(scores, attention, settings.case.options)
     seconds = dataset.test.lengths * dataset.test.snippet_seconds
-    return detect(inference, settings.localization, seconds)
+    return score.infer(scores, settings, seconds)[1]
 
 
 def write_predictions(path: Path, detections: "Detections", dataset: "data.Dataset") -> None:

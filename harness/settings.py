@@ -23,10 +23,16 @@ class Training:
     """How the weights are found: scale and schedule (Appendix E.3)."""
 
     snippets: Count = 750  # T, snippets sampled per video
+    sampling: Literal["bins", "draws", "window"] = "bins"  # of a training video: one snippet of each of T bins; the
+    # same, but short videos by T draws with replacement (ACM-Net); one run of snippets, shorter videos padded (W-TALC)
+    longest: Natural = 0  # snippets of a "window" at most; 0: the whole video (FAC-Net, RSKP)
+    testing: Literal["stretch", "keep", "whole"] = "stretch"  # test videos: T positions of each; shorter ones as they
+    # are (CoLA, ACM-Net); all as they are (W-TALC and others)
     batch: Count = 16  # B, videos per step
     pairs: Natural = 0  # pairs of videos that share a class, drawn first in each batch (W-TALC and others)
     steps: Count = 3600  # optimiser steps (released: 300 epochs of 12)
     lr: Positive = 1e-4  # Adam's learning rate
+    lr_scale: Positive = 1.0  # times that: a release's rate over CASE's, where the data set has a rate of its own
     beta2: BelowOne = 0.999  # Adam's decay of squared gradients (RSKP and FAC-Net: 0.99)
     weight_decay: Amount = 0.0  # L2 inside Adam, not decoupled (released: 5e-4)
     warm_up: Natural = 0  # steps in which P^V alone selects snippets; a deviation from the paper on small features

@@ -110,8 +110,8 @@ class Case(nn.Module):
         if self.head is not None:
             P_C = batch.spread(self.head(snippets.embedding).softmax(-1), snippets.rows)  # (M, V, T, K)
             out |= {"P_C": P_C, "clusters": assisted(P_C, carried.Q_R[:, None])}
-        read = getattr(baselines.load(self.settings.baseline), "READS", ())
-        extra = {name: snippets.extra[name] for name in read}
+        read = (*getattr(baselines.load(self.settings.baseline), "READS", ()), "clock")
+        extra = {name: snippets.extra[name] for name in read if name in snippets.extra}
         return {name: tensor.movedim(0, 1) for name, tensor in out.items()} | extra
 
 

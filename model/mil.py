@@ -118,3 +118,18 @@ def valid_lengths(batch: Batch) -> Tensor:
 def inside(batch: Batch) -> Tensor:
     """Whether a position is no padding, (B, T)."""
     return torch.arange(batch.rows.shape[1], device=batch.rows.device) < valid_lengths(batch)[:, None]
+
+
+def label_highest(scores: Tensor, share: int, batch: Batch, up: bool = False) -> Tensor:
+    """Q^A of the L // share highest positions (``up``: rounded up) of each class present; (M, B, T, C) -> (M, B, T).
+
+    L is a video's own length: padding has no foreground.
+    """
+    T, more = scores.shape[-2], share - 1 if up else 0
+    if batch.lengths is None:
+        return foreground_labels(select(scores, (T + more) // share), batch.labels, T)
+    counts = (batch.lengths + more) // share
+    inner = scores.masked_fill(~inside(batch).unsqueeze(-1), -torch.inf)
+    ranks = inner.argsort(-2, descending=True).argsort(-2)
+    chosen = (ranks < counts.clamp_min(1)[:, None, None]) & (batch.labels > 0).unsqueeze(-2)
+    return chosen.any(-1).to(scores.dtype)

@@ -190,13 +190,15 @@ class FtclOptions(AcmnetOptions):
     lcs: Amount = 0.1  # weight of the longest common subsequence
     fsd: Amount = 0.8  # weight of the fine-grained sequence distance
     threshold: Share = 0.92  # similarity from which two snippets match
-    offset: Share = 0.0  # similarity is stretch max(0, cosine - offset) (released pre-training: 0.8)
-    stretch: Positive = 1.0  # (released pre-training: 5)
+    offset: Share = 0.0  # similarity is stretch max(0, cosine - offset)
+    stretch: Positive = 1.0
     lcs_len: Divisor = 30  # snippets compared by the subsequence, by attention
     fsd_len: Divisor = 5  # snippets compared by the distance
     smooth: Positive = 0.1  # temperature of the smooth maximum
     transform: Count = 1024  # channels of the transform, half for matches, half for gaps
-    pairs: Literal["beside", "within"] = "beside"  # videos 2i and 2i + 1 are pairs, or all of a batch (pre-training)
+    pairs: Literal["beside", "within"] = "beside"  # videos 2i and 2i + 1 are pairs, or all of a batch
+    pretraining: Natural = 500  # steps (released: epochs) with pairs within a batch, offset 0.8 and stretch 5
+    for_steps: Natural = 525  # steps for which that is stated, carried over to the training's; 0: as it is
 
 
 @dataclass(frozen=True)
@@ -252,6 +254,8 @@ class AsmlocOptions:
     early_dropout: BelowOne = 0.0  # of the features, before the attention and of the uncertainty (ActivityNet: 0.7)
     channels: Natural = 0  # channels of the embedding; 0: as many as features enter (released: 2048)
 
+
+PADDED = ("wtalc", "facnet", "rskp", "d2net")  # baselines whose losses leave padding out: videos may differ in length
 
 OPTIONS: Mapping[str, type] = {
     "proposed": ProposedOptions,

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from harness import data
-from harness.compute import train
+from harness.compute import score, train
 from harness.compute.batches import make_batch, make_blended, on_device
 from harness.compute.clocks import even_out, find_nearest
 from harness.compute.outer import prepare_test, refresh
@@ -124,9 +124,9 @@ def test_test_labels_are_not_read(tiny) -> None:
     for name, values in own.items():
         np.testing.assert_array_equal(values, other[name], err_msg=name)
     assert own["clock"].shape == (len(split.ids), split.lengths.max() + 1)
-    even = even_out(own)
-    assert even["attention"].shape == own["attention"].shape
-    assert even["P_C"].shape == own["P_C"].shape
+    even = even_out(own, T)
+    assert even["attention"].shape == (len(split.ids), 1, T)
+    assert even["P_C"].shape == (len(split.ids), 1, T, 3)
 
 
 def test_each_test_video_stands_alone(tiny) -> None:
@@ -199,6 +199,36 @@ def test_the_surest_of_each_class_count() -> None:
 
 def test_an_even_clock_changes_no_position() -> None:
     for n in (7, T, 3 * T + 1):
-        assert (find_nearest(np.arange(n + 1.0), T) == np.arange(T)).all() or n < T
         shown = uniform(np.array([n]), T)[0]
-        np.testing.assert_array_equal(shown[find_nearest(np.arange(n + 1.0), T)], shown)
+        np.testing.assert_array_equal(shown[find_nearest(np.arange(n + 1.0), T, T)], shown)
+        np.testing.assert_array_equal(find_nearest(np.arange(n + 1.0), n, T), shown)
+
+
+@pytest.mark.parametrize("testing", ["keep", "whole"])
+def test_videos_of_their_own_length_are_as_alone(tiny, testing: str) -> None:
+    """Scores, class scores and detections of a video do not depend on the lengths of the others."""
+    settings, dataset = tiny
+    T_ = int(np.median(dataset.test.lengths))
+    training = replace(settings.training, testing=testing, snippets=T_)
+    s = replace(settings, case=replace(settings.case, options=AsmlocOptions()), training=training)
+    state, split = train.start(s, dataset, train.Streams.of(0, torch.device("cpu")), torch.device("cpu")), dataset.test
+    scores = train.test_scores(state, split, training)
+    expected = split.lengths if testing == "whole" else np.minimum(split.lengths, T_)
+    np.testing.assert_array_equal(scores["positions"], expected)
+    seconds = split.lengths * split.snippet_seconds
+    video, found = score.infer(scores, s, seconds)
+    assert (np.diff(found.video) >= 0).all()
+    for v in (0, 7, 31):
+        alone = train.test_scores(state, split.subset(np.array([v])), training)
+        n = expected[v]
+        assert "positions" not in alone
+        np.testing.assert_allclose(scores["P_C"][v, :, :n], alone["P_C"][0], atol=1e-5)
+        assert (scores["cas"][v, :, n:] == scores["cas"][v, :, n - 1 : n]).all()
+        own, d = score.infer(alone, s, seconds[[v]])
+        np.testing.assert_allclose(video[v], own[0], atol=1e-6)
+        np.testing.assert_allclose(found.end[found.video == v], d.end, atol=1e-4)
+        even = even_out(scores, T_)["attention"][v]
+        np.testing.assert_allclose(even, alone["attention"][0][:, uniform(np.array([n]), T_)[0]], atol=1e-6)
+    truth = score.Truth.of(split, T_)
+    metrics, _ = score.evaluate(score.reduced(scores, truth), s, truth, dataset.classes)
+    assert all(np.isfinite(value) for value in metrics.values())

@@ -1,6 +1,7 @@
 """Batches of videos: which snippets are shown, gathered where the features are."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -31,7 +32,10 @@ def make_batch(
     snippets, rows = distinct(split, videos, indices)
     chosen = torch.from_numpy(snippets).to(features[0].device)
     x = tuple(gather(stream, chosen, PRECISIONS[precision]) for stream in features)
-    return assemble(x, split, videos, rows)
+    batch = assemble(x, split, videos, rows)
+    if (indices >= 0).all():
+        return batch
+    return replace(batch, lengths=torch.from_numpy((indices >= 0).sum(1)).to(chosen.device))
 
 
 def make_blended(
@@ -58,8 +62,9 @@ def assemble(x: tuple[torch.Tensor, ...], split: data.Split, videos: np.ndarray,
 
 
 def gather(features: torch.Tensor, snippets: torch.Tensor, precision: torch.dtype) -> torch.Tensor:
-    """Features (N, D) of R snippets and a last row of 0, for what lies outside a video: (R + 1, D)."""
+    """Features (N, D) of R snippets, -1 as 0, and a last row of 0, for what lies outside a video: (R + 1, D)."""
     out = features.new_empty(len(snippets) + 1, features.shape[1])
-    torch.index_select(features, 0, snippets, out=out[:-1])
+    torch.index_select(features, 0, snippets.clamp_min(0), out=out[:-1])
+    out[:-1].masked_fill_((snippets < 0).unsqueeze(-1), 0)
     out[-1] = 0
     return out.to(precision)

@@ -39,18 +39,20 @@ def ended(clock: np.ndarray) -> np.ndarray:
     return clock[~np.isnan(clock)]
 
 
-def even_out(scores: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
-    """Scores as a grid of evenly spaced snippets would show them: of each snippet those of the nearest sampled one."""
-    if "clock" not in scores:
+def even_out(scores: Mapping[str, np.ndarray], T: int) -> Mapping[str, np.ndarray]:
+    """Scores as T evenly spaced snippets would show them: of each snippet those of the nearest sampled one."""
+    if not {"clock", "positions"} & set(scores):
         return scores
-    T = scores["attention"].shape[2]
-    nearest = np.stack([find_nearest(ended(clock), T) for clock in scores["clock"]])  # (V, T)
+    counts = scores.get("positions", np.full(len(scores["attention"]), scores["attention"].shape[2]))
+    nearest = uniform(counts, T)  # (V, T)
+    if "clock" in scores:
+        nearest = np.stack([find_nearest(ended(clock), n, T) for clock, n in zip(scores["clock"], counts)])
     at = {name: nearest[:, None, :, *(None,) * (scores[name].ndim - 3)] for name in GRID if name in scores}
     return {**scores, **{name: np.take_along_axis(scores[name], index, 2) for name, index in at.items()}}
 
 
-def find_nearest(clock: np.ndarray, T: int) -> np.ndarray:
-    """Of T positions sampled by a clock, which is nearest to each of T evenly spaced snippets; (T,)."""
+def find_nearest(clock: np.ndarray, count: int, T: int) -> np.ndarray:
+    """Of ``count`` positions sampled by a clock, which is nearest to each of T evenly spaced snippets; (T,)."""
     line, n = sampled(clock), len(clock) - 1
-    shown = line[uniform(np.array([len(line)]), T)[0]]
-    return np.round(np.interp(uniform(np.array([n]), T)[0], shown, np.arange(T))).astype(np.int64)
+    shown = line[uniform(np.array([len(line)]), count)[0]]
+    return np.round(np.interp(uniform(np.array([n]), T)[0], shown, np.arange(count))).astype(np.int64)

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 
 from harness import data
 from harness.compute.batches import EVALUATION_VIDEOS, make_batch, make_blended
+from harness.compute.clocks import ended
 from harness.compute.localize import detect
-from harness.data.sampling import stratified, uniform
+from harness.data.sampling import count_positions, draw_snippets, list_snippets, stratified, uniform
 from harness.settings import Localization, Training
 from model import baselines
 from model.case import Case
@@ -27,21 +28,37 @@ Features = tuple[Tensor, ...]
 
 def draw_batch(
     features: Features,
-    split: data.Split,
+    train: data.Split,
     videos: np.ndarray,
     training: Training,
     clocks: Tensor | None,
     rng: np.random.Generator | None,
 ) -> Batch:
-    """T snippets of each video: drawn by ``rng`` (training) or evenly spaced (None), by their ``clocks`` if any."""
-    T = training.snippets
-    if clocks is None:
-        lengths = split.lengths[videos]
-        indices = uniform(lengths, T) if rng is None else stratified(lengths, T, rng)
-        return make_batch(features, split, videos, indices, training.precision)
-    lines = [sampled(clock[~np.isnan(clock)]) for clock in clocks.cpu().numpy()]
-    counts = np.array([len(line) for line in lines])
-    indices = uniform(counts, T) if rng is None else stratified(counts, T, rng)
+    """Snippets of training videos as they are sampled, by chance or (``rng`` None) not, by their ``clocks`` if any."""
+    if clocks is not None:
+        lines = read_lines(clocks)
+        counts, T = np.array([len(line) for line in lines]), training.snippets
+        indices = uniform(counts, T) if rng is None else stratified(counts, T, rng)
+        return blend(features, train, videos, lines, indices, training)
+    lengths = train.lengths[videos]
+    indices = list_snippets(lengths, training) if rng is None else draw_snippets(lengths, training, rng)
+    return make_batch(features, train, videos, indices, training.precision)
+
+
+def read_lines(clocks: Tensor) -> list[np.ndarray]:
+    """Where on each video's time line the snippets lie that its clock samples."""
+    return [sampled(ended(clock)) for clock in clocks.cpu().numpy()]
+
+
+def blend(
+    features: Features,
+    split: data.Split,
+    videos: np.ndarray,
+    lines: list[np.ndarray],
+    indices: np.ndarray,
+    training: Training,
+) -> Batch:
+    """Of the places on each video's line those with these indices (B, T)."""
     places = np.stack([line[index] for line, index in zip(lines, indices)])
     return make_blended(features, split, videos, places, training.precision)
 
@@ -72,14 +89,17 @@ def refresh(case: Case, carried: Carried, features: Features, train: data.Split,
 def prepare_test(
     case: Case, carried: Carried, features: Features, split: data.Split, videos: np.ndarray, training: Training
 ) -> tuple[Batch, Carried]:
-    """A batch of test videos, evenly sampled, and what is carried: with what the baseline makes of these videos."""
-    batch = draw_batch(features, split, videos, training, None, None)
+    """Test videos with equally many positions, evenly spaced, and what is carried: with what is made of them."""
+    T = int(count_positions(split.lengths[videos], training)[0])
+    batch = make_batch(features, split, videos, uniform(split.lengths[videos], T), training.precision)
     if not hasattr(case.baseline, "prepare"):
         return batch, carried
     given = replace(batch, memory=carried.memory)
     memory = dict(case.baseline.prepare(given, lambda batch: find_segments(case, carried, split, batch)))
     if "clock" in memory:
-        batch = draw_batch(features, split, videos, training, memory["clock"], None)
+        lines = read_lines(memory["clock"])
+        counts = np.array([len(line) for line in lines])
+        batch = blend(features, split, videos, lines, uniform(counts, T), training)
         longest = int(split.lengths.max()) + 1
         memory["clock"] = F.pad(memory["clock"], (0, longest - memory["clock"].shape[1]), value=torch.nan)
     places = torch.arange(len(videos), device=batch.rows.device)  # of these videos in what was made

@@ -4,7 +4,7 @@ Stored scores are read by the baseline's own inference rule (``model/baselines``
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from harness import data
 from harness.compute import metrics
 from harness.compute.clocks import even_out
+from harness.compute.grids import split_lengths
 from harness.compute.localize import Detections, detect
 from harness.data.sampling import uniform
 from harness.settings import Settings
@@ -78,7 +79,7 @@ def refined(scores: Mapping[str, np.ndarray], cat: float) -> np.ndarray:
 
 def oracle(scores: Mapping[str, np.ndarray], foreground: np.ndarray) -> np.ndarray:
     r"""\hat P^A (V, M, T) with Q^R replaced by each cluster's true foreground rate: an upper bound, not a method."""
-    P_C = even_out(scores)["P_C"].astype(np.float64)  # (V, M, T, K)
+    P_C = even_out(scores, foreground.shape[1])["P_C"].astype(np.float64)  # (V, M, T, K)
     rate = np.einsum("vmtk,vt->mk", P_C, foreground) / P_C.sum((0, 2)).clip(np.finfo(np.float64).tiny)
     return np.einsum("vmtk,mk->vmt", scores["P_C"].astype(np.float64), rate)
 
@@ -91,7 +92,7 @@ def reduced(scores: Mapping[str, np.ndarray], truth: Truth) -> dict[str, np.ndar
     """
     if "P_C" not in scores:
         return dict(scores)
-    P_C = scores["P_C"].astype(np.float64)
+    P_C = even_out(scores, truth.foreground.shape[1])["P_C"].astype(np.float64)
     joint = P_C.mean(1)  # (V, T, K)
     kept = {name: values for name, values in scores.items() if name != "P_C" or "embedding" in scores}
     return kept | {
@@ -127,13 +128,11 @@ def evaluate(
 ) -> tuple[dict[str, float], Detections]:
     """Metrics (mAP, ACC, AUC in percent, entropies in nats) and detections of ``reduced`` scores under ``settings``."""
     scores = adapted(scores, settings)
-    attention = refined(scores, settings.case.cat)
-    inference = load(settings.case.baseline).inference(scores, attention, settings.case.options)
-    detections = detect(inference, settings.localization, truth.seconds)
+    video, detections = infer(scores, settings, truth.seconds)
     ap = metrics.average_precision(truth.segments, detections, settings.metrics.tiou, len(classes))  # (tiou, C)
     out = {f"map/{name}": 100 * value for name, value in metrics.averages(ap, settings.metrics.tiou).items()}
-    out |= {"video_map": 100 * metrics.video_map(truth.labels, inference.video)}
-    even = even_out(scores)
+    out |= {"video_map": 100 * metrics.video_map(truth.labels, video)}
+    even = even_out(scores, truth.foreground.shape[1])
     measured = refined(even, settings.case.cat)
     out |= separation(even, measured, truth.foreground, settings.metrics.acc_threshold)
     for number, mean in enumerate(even["attention"].mean((0, 2), dtype=np.float64), start=1):
@@ -141,6 +140,23 @@ def evaluate(
     if "mean_P_C" in scores:
         out |= {"entropy/P_C": float(scores["entropy"]), "entropy/mean_P_C": metrics.entropy(scores["mean_P_C"])}
     return out, detections
+
+
+def infer(scores: Mapping[str, np.ndarray], settings: Settings, seconds: np.ndarray) -> tuple[np.ndarray, Detections]:
+    """Video scores (V, C) and detections by the baseline's own rule; videos with equally many positions together."""
+    rule, found, videos = load(settings.case.baseline).inference, [], []
+    for own, part in split_lengths(scores):
+        inference = rule(part, refined(part, settings.case.cat), settings.case.options)
+        d = detect(inference, settings.localization, seconds[own])
+        found.append(replace(d, video=own[d.video]))
+        videos.append((own, inference.video))
+    numbers, values = (np.concatenate(column) for column in zip(*videos))
+    by_video = np.argsort(np.concatenate([d.video for d in found]), kind="stable")
+    columns = []
+    for column in fields(Detections):
+        every = np.concatenate([getattr(d, column.name) for d in found])
+        columns.append(every[by_video])
+    return values[np.argsort(numbers)], Detections(*columns)
 
 
 def separation(

@@ -15,9 +15,10 @@ from harness import data
 from harness.compute import checkpoint, score
 from harness.compute.batches import EVALUATION_VIDEOS, on_device
 from harness.compute.checkpoint import Course
+from harness.compute.grids import group_videos, join_parts
 from harness.compute.machine import describe_machine
 from harness.compute.outer import draw_batch, prepare_test, read_clocks, refresh
-from harness.data.sampling import orders, paired
+from harness.data.sampling import count_positions, orders, paired
 from harness.settings import Settings, Training
 from harness.store import results
 from harness.store.jobs import Job, Progress
@@ -63,8 +64,8 @@ def start(settings: Settings, dataset: data.Dataset, streams: Streams, device: t
     shape = Shape(widths, train.labels.shape[1], settings.case.width)
     case = Case(settings.case, shape, streams.initial).to(device)
     training = settings.training
-    betas, decay = (0.9, training.beta2), training.weight_decay
-    optimizer = torch.optim.Adam(case.parameters(), training.lr, betas, weight_decay=decay, fused=True)
+    lr, betas, decay = training.lr * training.lr_scale, (0.9, training.beta2), training.weight_decay
+    optimizer = torch.optim.Adam(case.parameters(), lr, betas, weight_decay=decay, fused=True)
     return State(case, optimizer, case.initial(), device)
 
 
@@ -114,20 +115,21 @@ def update(state: State, batch: Batch) -> Step:
 
 @torch.no_grad()
 def test_scores(state: State, split: data.Split, training: Training) -> dict[str, np.ndarray]:
-    """Snippet scores of every video of ``split``, sampled uniformly to T, video axis first, and Q^R (M, K, 2)."""
+    """Snippet scores of every video of ``split``, evenly sampled, video axis first, and Q^R (M, K, 2).
+
+    Videos with equally many positions pass together. Where they differ, "positions" (V,) says how many each has.
+    """
     state.case.eval()
     features = on_device(split, state.device)
     parts: list[dict[str, torch.Tensor]] = []
-    for start_ in range(0, len(split.ids), EVALUATION_VIDEOS):
-        videos = np.arange(start_, min(start_ + EVALUATION_VIDEOS, len(split.ids)))
+    groups = group_videos(count_positions(split.lengths, training), EVALUATION_VIDEOS)
+    for videos in groups:
         batch, carried = prepare_test(state.case, state.carried, features, split, videos, training)
         found = state.case.scores(batch, carried, training.keep_embeddings)
         parts.append({name: value.cpu() for name, value in found.items()})
     state.case.train()
     whole = {"Q_R": state.carried.Q_R.cpu().numpy()}
-    for name in parts[0]:
-        whole[name] = torch.cat([part[name] for part in parts]).numpy()
-    return whole
+    return whole | join_parts(groups, parts)
 
 
 @dataclass

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from harness.data.dataset import Split
+from harness.settings import Training
 
 
 def uniform(lengths: np.ndarray, T: int) -> np.ndarray:
@@ -24,12 +25,62 @@ def stratified(lengths: np.ndarray, T: int, rng: np.random.Generator) -> np.ndar
     return np.where(n == T, np.arange(T), drawn)
 
 
+def replaced(lengths: np.ndarray, T: int, rng: np.random.Generator) -> np.ndarray:
+    """As ``stratified``, but T draws with replacement, in order, of videos shorter than T (ACM-Net's release).
+
+    The last bin reaches from the snippet chosen before it to n - 1. (B,) -> (B, T) int64.
+    """
+    n = np.asarray(lengths, np.int64)[:, None]
+    drawn, numbers = stratified(lengths, T, rng), rng.random((len(n), T))
+    if T > 1:
+        first = drawn[:, -2:-1]
+        last = first + (numbers[:, -1:] * (n - first)).astype(np.int64)
+        drawn = np.where(n > T, np.concatenate([drawn[:, :-1], last], 1), drawn)
+    return np.where(n < T, np.sort((numbers * n).astype(np.int64), 1), drawn)
+
+
+def windows(lengths: np.ndarray, longest: int, rng: np.random.Generator | None) -> np.ndarray:
+    """Training on whole videos: all snippets, or a random run of ``longest`` (0: no limit; without ``rng`` the first).
+
+    (B,) -> (B, T) int64, T that of the longest; what lies beyond a shorter video is -1.
+    """
+    n = np.asarray(lengths, np.int64)
+    kept = np.minimum(n, longest) if longest else n
+    first = np.zeros_like(n) if rng is None else (rng.random(len(n)) * (n - kept + 1)).astype(np.int64)
+    time = np.arange(kept.max())
+    return np.where(time < kept[:, None], first[:, None] + time, -1)
+
+
+def draw_snippets(lengths: np.ndarray, training: Training, rng: np.random.Generator) -> np.ndarray:
+    """The snippets of training videos in a step, (B, T), as ``training.sampling`` says; -1 is padding."""
+    if training.sampling == "window":
+        return windows(lengths, training.longest, rng)
+    draw = replaced if training.sampling == "draws" else stratified
+    return draw(lengths, training.snippets, rng)
+
+
+def list_snippets(lengths: np.ndarray, training: Training) -> np.ndarray:
+    """All that a pass over training videos shows, without chance, (B, T): evenly spaced, or from the first on."""
+    if training.sampling == "window":
+        return windows(lengths, training.longest, None)
+    return uniform(lengths, training.snippets)
+
+
+def count_positions(lengths: np.ndarray, training: Training) -> np.ndarray:
+    """How many positions a test video has, (V,), as ``training.testing`` says."""
+    T = training.snippets
+    counts = {"stretch": np.full_like(lengths, T), "keep": np.minimum(lengths, T), "whole": lengths}
+    return counts[training.testing]
+
+
 def distinct(split: Split, videos: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each snippet of a batch once: where it stands in the split (R,), and which of them each position shows (B, T).
 
-    ``indices`` (B, T) are the snippets sampled of ``videos`` (B,); short videos repeat theirs.
+    ``indices`` (B, T) are the snippets sampled of ``videos`` (B,); short videos repeat theirs. -1 stands for
+    padding and is a snippet of its own.
     """
-    snippets, rows = np.unique(split.offsets[videos][:, None] + indices, return_inverse=True)
+    numbers = np.where(indices < 0, -1, split.offsets[videos][:, None] + indices)
+    snippets, rows = np.unique(numbers, return_inverse=True)
     return snippets, rows.reshape(indices.shape)
 
 

@@ -6,6 +6,7 @@ from typing import Any, get_type_hints
 
 from harness.errors import hint, report_unknown
 from harness.settings import Settings
+from model.options import PADDED
 from model.ranges import DIVIDES, ODD
 
 Clash = tuple[tuple[str, ...], str]  # paths, the one to change first; what is wrong
@@ -17,6 +18,9 @@ def find_clashes(settings: Settings, sequences: Mapping[str, Any]) -> Iterator[C
     yield from check_clusters(settings)
     yield from check_options(settings)
     yield from check_sequences(settings, sequences)
+    if settings.training.sampling == "window" and settings.case.baseline not in PADDED:
+        message = f"'window' pads short videos, and {settings.case.baseline} knows no padding; allowed: "
+        yield ("training.sampling", "case.baseline"), message + "'bins' or 'draws', or one of " + ", ".join(PADDED)
     tiou = settings.metrics.tiou
     if list(tiou) != sorted(set(tiou)):
         yield ("metrics.tiou",), "allowed: increasing numbers"

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import foreground_labels, inside, reschedule, select, top_mean, valid_lengths
+from model.mil import inside, label_highest, reschedule, top_mean, valid_lengths
 from model.options import D2netOptions
 from model.streams import Batch, Losses, Shape, Snippets, dropout, on_grid, seeded
 
@@ -88,8 +88,7 @@ class Baseline(nn.Module):
             parts["video"] = video_denoising(P, y[kept])
             parts["snippet"] = snippet_denoising(tcam, unlikeness(z, background), y, valid, kept)
         loss = parts["discriminative"] + o.snippet * parts["snippet"] + o.video * parts["video"]
-        T = tcam.shape[1]
-        Q_A = foreground_labels(select(tcam.detach()[None], -(-T // o.topk)), y, T)
+        Q_A = label_highest(tcam.detach()[None], o.topk, batch, up=True)
         return Losses(loss, parts, Q_A, {"background": background, "done": number})
 
     def weights(self, z: Tensor, activity: Tensor, valid: Tensor, kept: Tensor, batch: Batch) -> Tensor:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import foreground_labels, inside, select
+from model.mil import inside, label_highest
 from model.options import FacnetOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, on_grid, seeded
 
@@ -70,7 +70,7 @@ class Baseline(nn.Module):
 
     def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """Three classifications, summed over videos and streams."""
-        o, (streams, videos, T) = self.options, snippets.attention.shape
+        o, (streams, videos, _) = self.options, snippets.attention.shape
         e = batch.grid(snippets.embedding)  # (M, B, T, H)
         cas = torch.cat([snippets.cas, snippets.extra["background"].movedim(1, 0).unsqueeze(-1)], -1)
         weights = self.over_time(cas, batch)  # (S, M, B, T, C + 1)
@@ -86,7 +86,7 @@ class Baseline(nn.Module):
             "mil": classify(mil, full).sum(),
         }
         loss = o.class_wise * parts["class_wise"] + o.class_agnostic * parts["class_agnostic"] + o.mil * parts["mil"]
-        Q_A = foreground_labels(select(snippets.cas.detach(), T // o.topk), batch.labels, T)
+        Q_A = label_highest(snippets.cas.detach(), o.topk, batch)
         return Losses(loss, parts, Q_A, unit=o.class_wise * videos * streams)
 
 

@@ -7,10 +7,15 @@ maximum over match and gaps runs through the table. A pair of videos that share 
 low: contrast(v) = mean of v over pairs that share none - mean over those that do. For FSD, a pair that shares none
 compares the first video with the *next* snippets of the second (ranks 5 to 9 by A_ins stand for background: released).
 
-Pairs are the videos 2i and 2i + 1 of a batch (``pairs: beside``), or found within it (``within``, the release's
-pre-training: all pairs of the same single class, and as many without a common one, drawn). Networks, losses, what CASE
+Pairs are the videos 2i and 2i + 1 of a batch (``pairs: beside``), or found within it (``within``: all pairs of the
+same single class, and as many without a common one, drawn). As released, most steps are a pre-training with pairs
+within the batch and a sharper similarity for LCS; state: the number of steps done. Networks, losses, what CASE
 is given and testing are ACM-Net's; the mean over both videos' losses is the mean over the batch.
 """
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,12 +23,14 @@ from torch.nn import functional as F
 
 from model.baselines import acmnet
 from model.baselines.acmnet import READS, inference
+from model.mil import reschedule
 from model.options import FtclOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets
 
 __all__ = ["READS", "Baseline", "inference"]
 
 GUARD = 1e-10  # added to numbers of pairs
+PRETRAINING: Mapping[str, Any] = {"pairs": "within", "offset": 0.8, "stretch": 5.0}
 
 
 class Baseline(acmnet.Baseline):
@@ -35,10 +42,15 @@ class Baseline(acmnet.Baseline):
         super().__init__(options, shape, seed)
         self.transform = PerStream((self.width,), options.transform, 1, seed, "transform")
 
+    def initial_memory(self) -> Mapping[str, Tensor]:
+        return {"done": next(self.parameters()).new_zeros(())}
+
     def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """ACM-Net's losses and the contrasts of both comparisons."""
-        o, own = self.options, super().losses(snippets, batch, co_label)
-        first, second, shared, n = self.pairs(batch)
+        o, own, done = self.options, super().losses(snippets, batch, co_label), batch.memory["done"]
+        if bool(done < reschedule(o.pretraining, o.for_steps, batch.steps)):  # a count, not data
+            o = replace(o, **PRETRAINING)
+        first, second, shared, n = pair_up(batch, o)
         e = batch.grid(snippets.embedding)[0]  # (B, T, H)
         order = snippets.attention[0].argsort(dim=-1, descending=True, stable=True)
         ranked = [picked(e[v], order[v], 0, o.lcs_len) for v in (first, second)]
@@ -47,19 +59,8 @@ class Baseline(acmnet.Baseline):
         other = torch.where(shared[:, None, None] > 0, near, far)
         fsd = self.distance(picked(e[first], order[first], 0, o.fsd_len), other)
         parts = own.parts | {"lcs": contrast(lcs, shared, n), "fsd": contrast(fsd, shared, n)}
-        return Losses(own.loss + o.lcs * parts["lcs"] + o.fsd * parts["fsd"], parts, own.Q_A, unit=own.unit)
-
-    def pairs(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor, float]:
-        """First and second videos of pairs (P,), whether they share a class (P,), what is added to their numbers."""
-        y = batch.labels
-        if self.options.pairs == "beside":
-            first = torch.arange(0, len(y) - 1, 2, device=y.device)
-            shared = ((y[first] * y[first + 1]).sum(-1) > 0).to(y.dtype)
-            return first, first + 1, shared, GUARD
-        positive = same_pairs(y)
-        negative = apart_pairs(y, len(positive), batch.generator)
-        first, second = torch.cat([positive, negative]).unbind(-1)
-        return first, second, (torch.arange(len(first), device=y.device) < len(positive)).to(y.dtype), 0.0
+        loss = own.loss + o.lcs * parts["lcs"] + o.fsd * parts["fsd"]
+        return Losses(loss, parts, own.Q_A, {"done": done + 1}, own.unit)
 
     def distance(self, first: Tensor, second: Tensor) -> Tensor:
         """FSD of two sequences of embeddings, (P, n, H) each; (P,)."""
@@ -68,6 +69,19 @@ class Baseline(acmnet.Baseline):
         )
         (u_match, u_gap), (v_match, v_gap) = u.chunk(2, -1), v.chunk(2, -1)
         return smooth_alignment(cosines(u_match, v_match), cosines(u_gap, v_gap), self.options.smooth)
+
+
+def pair_up(batch: Batch, options: FtclOptions) -> tuple[Tensor, Tensor, Tensor, float]:
+    """First and second videos of pairs (P,), whether they share a class (P,), what is added to their numbers."""
+    y = batch.labels
+    if options.pairs == "beside":
+        first = torch.arange(0, len(y) - 1, 2, device=y.device)
+        shared = ((y[first] * y[first + 1]).sum(-1) > 0).to(y.dtype)
+        return first, first + 1, shared, GUARD
+    positive = same_pairs(y)
+    negative = apart_pairs(y, len(positive), batch.generator)
+    first, second = torch.cat([positive, negative]).unbind(-1)
+    return first, second, (torch.arange(len(first), device=y.device) < len(positive)).to(y.dtype), 0.0
 
 
 def same_pairs(labels: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import foreground_labels, inside, reschedule, select, top_mean, valid_lengths
+from model.mil import inside, label_highest, reschedule, top_mean, valid_lengths
 from model.options import RskpOptions
 from model.segments import Detect
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, joined, seeded
@@ -156,7 +156,7 @@ class Baseline(nn.Module):
 
     def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """Classifications with and without background, attention's contrast, pseudo-labels; summed over videos."""
-        o, extra, T = self.options, snippets.extra, snippets.attention.shape[-1]
+        o, extra = self.options, snippets.extra
         seen, memory = self.remember(batch, extra)
         third = self.recalled(snippets, batch, seen)
         done = batch.memory["done"]
@@ -180,8 +180,8 @@ class Baseline(nn.Module):
         parts = {name: values.sum() for name, values in each.items()}
         strength = o.pseudo + on * (o.pseudo_memory - o.pseudo)
         loss = parts["foreground"] + o.background * parts["background"] + o.attention * parts["attention"]
-        chosen = select((cas.softmax(-1)[None, ..., :-1] * snippets.attention[..., None]).detach(), T // o.s_att)
-        Q_A = foreground_labels(chosen, batch.labels, T)
+        weighted = (cas.softmax(-1)[None, ..., :-1] * snippets.attention[..., None]).detach()
+        Q_A = label_highest(weighted, o.s_att, batch)
         loss = loss + strength * parts["pseudo"]
         return Losses(loss, parts, Q_A, {**memory, "done": done + 1}, unit=len(batch.labels))
 
@@ -207,7 +207,7 @@ def follow(cas: Tensor, target: Tensor, temperature: float, batch: Batch) -> Ten
 
 def attention_contrast(attention: Tensor, s: int, batch: Batch) -> Tensor:
     """Mean of the L // s lowest attentions minus mean of the highest; (B, T) -> (B,)."""
-    counts, values = valid_lengths(batch) // s, attention.unsqueeze(-1)
+    counts, values = (valid_lengths(batch) // s).clamp_min(1), attention.unsqueeze(-1)
     lowest, highest = (sign * top_mean(sign * values, counts, batch.lengths)[:, 0] for sign in (-1, 1))
     return lowest - highest
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import foreground_labels, highest, min_max, select, top_mean, valid_lengths, video_loss
+from model.mil import highest, label_highest, min_max, top_mean, valid_lengths, video_loss
 from model.options import WtalcOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, encode, initialise, joined
 
@@ -52,7 +52,7 @@ class Baseline(nn.Module):
 
     def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """lambda MIL + (1 - lambda) CASL."""
-        o, cas, T = self.options, snippets.cas[0], snippets.cas.shape[-2]
+        o, cas = self.options, snippets.cas[0]
         counts = -(-valid_lengths(batch) // o.s)  # (B,): rounded up
         z = snippets.extra["dropped"] if o.dropped else batch.grid(snippets.embedding)[0]
         pairs = torch.arange(2 * batch.pairs, device=cas.device) if o.similar == "drawn" else None
@@ -61,8 +61,7 @@ class Baseline(nn.Module):
             "co_activity": co_activity(z, cas, batch.labels, o.delta, pairs, batch.lengths),
         }
         loss = o.share * parts["video"] + (1 - o.share) * parts["co_activity"]
-        selected = select(snippets.cas.detach(), -(-T // o.s))
-        return Losses(loss, parts, foreground_labels(selected, batch.labels, T), unit=o.share)
+        return Losses(loss, parts, label_highest(snippets.cas.detach(), o.s, batch, up=True), unit=o.share)
 
 
 def co_activity(

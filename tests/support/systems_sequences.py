@@ -24,7 +24,7 @@ def ftcl(h: Hyper) -> FtclOptions:
     assert (h["cls_weights"], h["dataset"]) == ([1, 1, 1], "THUMOS")
     if "lcs_scale" in h:
         same |= h.take(offset="lcs_offset", stretch="lcs_scale") | {"pairs": "within"}
-    return FtclOptions(**same, for_channels=0)
+    return FtclOptions(**same, for_channels=0, pretraining=0)
 
 
 def pairs(z: Arrays, dtype: torch.dtype, step: int) -> Batch:

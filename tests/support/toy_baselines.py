@@ -21,7 +21,7 @@ def batch(seed: int = 0, generator: int | None = 7) -> Batch:
     rng = torch.Generator().manual_seed(seed)
     labels = torch.eye(C)[torch.randint(C, (B,), generator=rng)]
     labels[0, :2] = 1  # a video with two classes, and at least one pair that shares a class
-    labels[1] = labels[0]
+    labels[1], labels[3] = labels[0], labels[2]  # and a pair of one class each
     dropped = None if generator is None else torch.Generator().manual_seed(generator)
     return Batch.of(torch.randn(M, B, T, D, generator=rng).relu(), labels, generator=dropped, pairs=1)
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from harness import data
 from harness.compute import metrics
+from harness.compute.clocks import even_out
 from harness.data.sampling import uniform
 from harness.store.records import Record
 
@@ -40,7 +41,8 @@ def track_video(record: Record, dataset: data.Dataset, video: int) -> Track:
     """The attention of a run on a video."""
     scores, settings, test = record.scores, record.run.settings, dataset.test
     length, seconds = int(test.lengths[video]), float(test.snippet_seconds[video])
-    index = uniform(test.lengths[video : video + 1], scores["attention"].shape[-1])[0]
+    T = settings.training.snippets
+    scores, index = even_out(scores, T), uniform(test.lengths[video : video + 1], T)[0]
     kept = np.unique(index)
     between = (kept[1:] + kept[:-1] + 1) / 2
     clusters = scores["clusters"][video].mean(0) if "clusters" in scores else None
