@@ -58,6 +58,8 @@ def cut(name: str, values: np.ndarray, videos: np.ndarray, count: int, scores: M
     """One array of some videos, without what lies beyond ``count`` positions."""
     if name in GLOBAL:
         return values
-    own, axis = values[videos], OWN_AXES.get(name, 1)
-    timed = name not in WHOLE and values.ndim > axis and values.shape[axis] == scores["attention"].shape[2]
-    return own.take(np.arange(count), axis) if timed else own
+    own, T = values[videos], scores["attention"].shape[2]
+    axes = [axis for axis in range(1, values.ndim) if values.shape[axis] == T]
+    if name in WHOLE or not axes:
+        return own
+    return own.take(np.arange(count), OWN_AXES.get(name, axes[0]))
