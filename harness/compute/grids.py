@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import torch
 
 OWN_AXES = {"cas": 2, "attention": 2, "clusters": 2, "P_C": 2, "embedding": 2}  # time in arrays (V, M, T, ...)
 WHOLE = {"positions", "clock"}  # of a video, without an axis of positions
@@ -19,7 +18,7 @@ def group_videos(counts: np.ndarray, most: int) -> list[np.ndarray]:
     return groups
 
 
-def join_parts(groups: Sequence[np.ndarray], parts: Sequence[Mapping[str, torch.Tensor]]) -> dict[str, np.ndarray]:
+def join_parts(groups: Sequence[np.ndarray], parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Arrays of groups of videos as one (V, ...), the last value repeated beyond the positions that a video has.
 
     "positions" (V,) tells how many, where they differ.
@@ -27,8 +26,7 @@ def join_parts(groups: Sequence[np.ndarray], parts: Sequence[Mapping[str, torch.
     counts, out = np.concatenate([np.full(len(g), p["attention"].shape[2]) for g, p in zip(groups, parts)]), {}
     order = np.argsort(np.concatenate(groups))
     for name in parts[0]:
-        arrays = [part[name].numpy() for part in parts]
-        out[name] = np.concatenate(pad_alike(arrays))[order]
+        out[name] = np.concatenate(pad_alike([part[name] for part in parts]))[order]
     return out if (counts == counts[0]).all() else out | {"positions": counts[order]}
 
 

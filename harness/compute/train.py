@@ -121,12 +121,12 @@ def test_scores(state: State, split: data.Split, training: Training) -> dict[str
     """
     state.case.eval()
     features = on_device(split, state.device)
-    parts: list[dict[str, torch.Tensor]] = []
+    parts: list[dict[str, np.ndarray]] = []
     groups = group_videos(count_positions(split.lengths, training), EVALUATION_VIDEOS)
     for videos in groups:
         batch, carried = prepare_test(state.case, state.carried, features, split, videos, training)
         found = state.case.scores(batch, carried, training.keep_embeddings)
-        parts.append({name: value.cpu() for name, value in found.items()})
+        parts.append({name: value.cpu().numpy() for name, value in found.items()})
     state.case.train()
     whole = {"Q_R": state.carried.Q_R.cpu().numpy()}
     return whole | join_parts(groups, parts)
