@@ -30,6 +30,8 @@ VARIANTS = {  # command -> what is run in its place
     "python -m harness.run table2 --data thumos14": "python -m harness.run table2 --data mydata --dry-run",
     "python -m harness.predict table2:8 --data thumos14 --features DIR --out predictions.json "
     "--timelines pictures": "python -m harness.predict --help",  # test_predict.py runs it
+    "python -m harness.verify table2 --runs 3": "python -m harness.verify --help",  # test_verify.py runs them
+    "python -m harness.verify STUDY": "python -m harness.verify --help",
     "python -m harness.bench --scale tiny --steps 3": "python -m harness.bench --help",  # test_bench.py runs it
     "python -m harness.data check NAME|DIR": "python -m harness.data check mydata --json",
     "python -m harness.run table2 --data mydata": "{} --dry-run",

@@ -1,0 +1,1 @@
+"""Training finished runs again, and comparing."""
