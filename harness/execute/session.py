@@ -54,11 +54,13 @@ def prepare_data(studies: Sequence["Study"], root: Path) -> list[str]:
 def run_studies(studies: list["Study"], session: Session) -> list["Study"]:
     """Do what is missing, look after look for sequential studies; returns them with the seeds they ended with."""
     from harness.claims.sequential import plan_look
-    from harness.store import records
+    from harness.store import records, requests
 
     again = session.again
     start = time.monotonic()
     while True:
+        for study in studies if session.executor.waits else ():
+            requests.note_request(study, session.root)  # before the plan: what it finds finished is not pruned then
         plan = make_plan(studies, session.root, session.accept_stale, again)
         tell_notices(studies, plan, session.accept_stale)
         if plan.todo:

@@ -23,6 +23,7 @@ from harness.settings import Settings
 from harness.store import results
 from harness.store.jobs import Job
 from harness.store.plan import make_plan
+from harness.store.requests import note_request
 from harness.study import Run, Study, keys
 from harness.study.tune import Values, set_values
 
@@ -85,7 +86,9 @@ class TrainingEvaluator:
     def train(self, wanted: Sequence[tuple[int, Settings, int]]) -> dict[tuple[int, int], Measurement]:
         """(number, settings, seed) -> what was measured, by number and seed."""
         runs = [make_run(self.task.study, number, own, seed, self.root) for number, own, seed in wanted]
-        missing = make_plan([replace(self.task.study, runs=runs)], self.root).todo
+        asked = replace(self.task.study, runs=runs)
+        note_request(asked, self.root)
+        missing = make_plan([asked], self.root).todo
         self.execute([replace(job, label=job.label.replace(" row ", " trial ")) for job in missing])
         return {(run.row, run.seed): read_measurement(self.root, run) for run in runs}
 

@@ -116,6 +116,10 @@ class Locks:
             self.held.discard(key)
             locate_lock(self.root, key).unlink(missing_ok=True)
 
+    def forget(self, key: str) -> None:
+        """Give up a training whose folder, and the lock with it, is gone: a new one belongs to somebody else."""
+        self.held.discard(key)
+
     def beat(self) -> None:
         """Say that this driver is alive, again and again until the end."""
         while not self.ended.wait(BEAT):

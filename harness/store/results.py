@@ -148,15 +148,21 @@ def read_result(root: Path, training_key: str, scoring_key: str) -> dict[str, An
 
 def read_record(path: Path, key: str) -> dict[str, Any] | None:
     """A stored record, if it is that of ``key`` and the files beside it have the sizes that it notes."""
+    content = read_fields(path, key)
+    if content is None:
+        return None
+    whole = all(is_whole(path.parent / name, about) for name, about in content.get("files", {}).items())
+    return content if whole else None
+
+
+def read_fields(path: Path, key: str) -> dict[str, Any] | None:
+    """A stored record, if it is that of ``key`` and has the fields of one; the files beside it are not looked at."""
     content = read_json(path)
     if not isinstance(content, dict) or content.get("key") != key or not isinstance(content.get("digest"), str):
         return None
     if not (is_time(content.get("finished")) and isinstance(content.get("settings"), dict)):
         return None
-    described = content.get("files", {})
-    if not isinstance(described, dict):
-        return None
-    return content if all(is_whole(path.parent / name, about) for name, about in described.items()) else None
+    return content if isinstance(content.get("files", {}), dict) else None
 
 
 def is_time(text: Any) -> bool:
