@@ -42,7 +42,7 @@ def answer(arguments: argparse.Namespace) -> int:
         print("--yes: goes with --prune alone", file=sys.stderr)
         return 2
     try:
-        there = (root / "store").is_dir() or (root / "data").is_dir()
+        there = root.is_dir()
     except (OSError, ValueError):
         there = False
     if not there:
@@ -85,7 +85,8 @@ def prune(root: Path, confirmed: bool) -> int:
         return 1
     for waste in kept:
         print(f"kept, as it is in use: {waste.path}")
-    print(f"removed {write_size(sum(waste.bytes for waste in found) - sum(waste.bytes for waste in kept))}")
+    removed = sum(waste.bytes for waste in found if waste not in kept)
+    print(f"removed {write_size(removed)}")
     return 0
 
 
