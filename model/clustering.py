@@ -3,11 +3,15 @@
 Equations 3, 8-11 and 17.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.streams import collect, seeded
+
+SHORTEST = 1e-12  # length by which a vector is divided at least, as ``normalize`` has it
 
 
 class ClusterHead(nn.Module):
@@ -36,7 +40,31 @@ class ClusterHead(nn.Module):
     def forward(self, Z: Tensor) -> Tensor:
         projected = self.training and not self.in_graph
         weight = self.weight if projected else F.normalize(self.weight, dim=-1)
-        return self.temperature * F.normalize(Z, dim=-1) @ weight.mT
+        return self.temperature * cosines(Z, weight)
+
+
+class _Cosines(torch.autograd.Function):
+    """(M, N, H), (M, K, H) -> (M, N, K). The lengths divide the products, so that no array of N x H is normalised."""
+
+    @staticmethod
+    def forward(ctx: Any, Z: Tensor, unit: Tensor) -> Tensor:
+        length = torch.linalg.vector_norm(Z, dim=-1, keepdim=True).clamp_min(SHORTEST)
+        out = (Z @ unit.mT) / length
+        ctx.save_for_backward(Z, unit, length, out)
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+        (Z, unit, length, out), (gradient,) = ctx.saved_tensors, gradients
+        scaled = gradient / length
+        along = (scaled * out).sum(-1, keepdim=True) / length
+        return torch.baddbmm(Z * along, scaled, unit, beta=-1), scaled.mT @ Z
+
+
+def cosines(Z: Tensor, unit: Tensor) -> Tensor:
+    """Cosines of Z (M, N, H) with vectors of unit length (M, K, H) -> (M, N, K); 0 where Z is 0."""
+    out: Tensor = _Cosines.apply(Z, unit)  # type: ignore[no-untyped-call]
+    return out
 
 
 def prototypes(Q: Tensor, Z: Tensor, rows: Tensor | None = None) -> Tensor:
@@ -55,8 +83,10 @@ def class_logits(Q_C: Tensor, Q_A: Tensor, Z: Tensor, rho: float, rows: Tensor |
 
     Their Softmax is P^R = [P^F, P^B].
     """
-    sides = prototypes(torch.stack([Q_A, 1 - Q_A], -1), Z, rows)
-    return rho * prototypes(Q_C, Z, rows) @ sides.mT
+    M, K = len(Z), Q_C.shape[-1]
+    labels = torch.cat([Q_C.expand(M, -1, -1), torch.stack([Q_A, 1 - Q_A], -1).expand(M, -1, -1)], -1)
+    centres = prototypes(labels, Z, rows)  # (M, K + 2, H): both kinds in one product
+    return rho * centres[:, :K] @ centres[:, K:].mT
 
 
 def label_loss(Q: Tensor, logits: Tensor, rows: Tensor | None = None) -> Tensor:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from model.case import Case, Step
-from model.clustering import class_logits, label_loss
+from model.clustering import class_logits, cosines, label_loss
 from model.options import OPTIONS
 from model.settings import CaseSettings
 from model.streams import Batch, PerStream, Shape, apart, collect, encode, spread
@@ -90,6 +90,15 @@ def test_features_apart_are_a_copy_for_each_position() -> None:
     x, rows = apart(batch.x, batch.rows)
     assert torch.equal(rows, other.rows)
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(x, other.x))
+
+
+def test_cosines_are_those_of_normalised_vectors_and_so_are_their_gradients() -> None:
+    Z, unit = rand(0, M, 7, H) - 0.5, F.normalize(rand(1, M, K, H) - 0.5, dim=-1)
+    Z[:, 2] = 0  # nothing points nowhere: 0 in any direction
+    torch.testing.assert_close(cosines(Z, unit), F.normalize(Z, dim=-1) @ unit.mT)
+    assert not cosines(Z, unit)[:, 2].any()
+    Z = Z[:, 3:].requires_grad_()
+    assert torch.autograd.gradcheck(cosines, (Z, unit.requires_grad_()))
 
 
 def test_collect_is_the_adjoint_of_spread() -> None:

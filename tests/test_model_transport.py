@@ -135,6 +135,16 @@ def test_what_is_not_finite_stays_so_and_ends(columns: int) -> None:
     assert not bool(labels.Q.isfinite().all())
 
 
+def test_no_label_is_too_small_for_a_normal_number() -> None:
+    """Products with subnormal labels take ten times as long; they are 0 instead."""
+    log_S, beta = 4 * CASES["200 cos, skewed"][0].float(), CASES["200 cos, skewed"][1].float()
+    smallest = torch.finfo(torch.float32).tiny
+    for steps in ("converged", 50):
+        Q = transport(log_S, beta, steps).Q
+        assert bool((Q == 0).any())
+        assert not bool(((Q > 0) & (smallest > Q)).any())
+
+
 def test_float32_scores_are_solved_in_float64() -> None:
     log_S, beta = CASES["200 cos, skewed"]
     labels = transport(log_S.float(), beta.float(), "converged")
