@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent
-SOURCES = ("model/*.py", "harness/data/*.py", "harness/compute/*.py")  # beside a run's settings and its baseline's file
+# Beside a run's settings and its baseline's file; ``store/scores.py`` rounds scores before they are scored.
+SOURCES = ("model/*.py", "harness/data/*.py", "harness/compute/*.py", "harness/store/scores.py")
 
 
 @cache

@@ -75,6 +75,14 @@ def test_the_file_holds_the_bits_that_were_scored(tmp_path: Path, rng) -> None:
     np.testing.assert_allclose(read["background"], given["background"], rtol=2**-11)
 
 
+def test_a_fused_streams_logits_and_clocks_lose_less(rng) -> None:
+    cas = rng.normal(0, 4, (V, 1, T, C)).astype(np.float32)
+    clock = np.cumsum(rng.random((V, 900)), 1, dtype=np.float32)
+    kept = scores.round_scores({"cas": cas, "clock": clock})
+    np.testing.assert_allclose(kept["cas"], cas, rtol=2**-11)
+    np.testing.assert_array_equal(kept["clock"], clock)
+
+
 def test_what_has_no_code_is_kept_as_it_is() -> None:
     values = np.array([[[[0.0, np.inf]]]], np.float32)
     large = np.array([1e5, -3.0], np.float32)

@@ -16,8 +16,8 @@ Arrays = Mapping[str, np.ndarray]
 FORM = 2
 KINDS = {
     "Q_R": "exact",
+    "clock": "exact",
     "cas": "logits",
-    "moved_cas": "logits",
     "attention": "share",
     "clusters": "share",
     "oracle": "share",
@@ -36,7 +36,7 @@ def pack_scores(scores: Arrays) -> dict[str, np.ndarray]:
     packed = {"form": np.array(FORM)}
     for name, values in scores.items():
         kind = KINDS.get(name) if np.isfinite(values).all() else None
-        if kind == "logits":
+        if kind == "logits" and values.shape[1] > 1:  # one fused stream: releases scale it by its range, no softmax
             packed |= pack_logits(name, values)
         elif kind == "share":
             packed[f"{name}.share"] = pack_share(values)
@@ -46,7 +46,7 @@ def pack_scores(scores: Arrays) -> dict[str, np.ndarray]:
 
 
 def pack_logits(name: str, values: np.ndarray) -> dict[str, np.ndarray]:
-    """Logits (V, ..., T, C): each snippet's highest, and how far below it the classes are, time last (V, ..., C, T)."""
+    """Logits (V, M, T, C): each snippet's highest, and how far below it the classes are, time last (V, M, C, T)."""
     top = values.max(-1, keepdims=True).astype(np.float64)
     depth = np.rint(np.log1p(top - values) / DEPTH_STEP).swapaxes(-1, -2)
     return {f"{name}.top": shrink(np.rint(top / TOP_STEP)), f"{name}.depth": shrink(depth)}
@@ -88,7 +88,7 @@ def unpack_scores(packed: Arrays) -> dict[str, np.ndarray]:
 
 
 def unpack_logits(top: np.ndarray, depth: np.ndarray) -> np.ndarray:
-    """Logits (V, ..., T, C) of highest (V, ..., T, 1) and depth (V, ..., C, T)."""
+    """Logits (V, M, T, C) of highest (V, M, T, 1) and depth (V, M, C, T)."""
     out: np.ndarray = (TOP_STEP * top - DEPTHS[depth.swapaxes(-1, -2)]).astype(np.float32)
     return np.ascontiguousarray(out)
 
