@@ -94,7 +94,6 @@ def test_choosing_a_baseline_sets_localisation_and_how_it_is_trained_alone(name:
     chosen, known = flat(of_baseline(name)), flat(Settings())
     changed = {path for path in known.keys() & chosen.keys() if chosen[path] != known[path]} - {"case.baseline"}
     assert {path for path in changed if not path.startswith(("localization.", "case.options."))} <= {
-        "training.weight_decay",
-        "training.beta2",
-        "training.pairs",
+        *("training.weight_decay", "training.beta2", "training.pairs", "training.batch", "training.lr_scale"),
+        *("training.sampling", "training.longest", "training.testing"),
     }
