@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,6 +106,28 @@ def keep_streams() -> Iterator[None]:
     finally:
         sys.stdout.flush()
         sys.stdout, sys.stderr = before
+
+
+class Parser(argparse.ArgumentParser):
+    """A command line that takes no abbreviated option, and names the nearest one."""
+
+    def __init__(self, prog: str | None = None, **options: Any) -> None:
+        super().__init__(prog, allow_abbrev=False, **options)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse; exit code 2 where an option is unknown, also one of a subcommand."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            from harness.errors import hint
+
+            name = unknown[0].partition("=")[0]
+            known = [option for option in self._option_string_actions if option.startswith("--")]
+            self.error(f"unknown option '{name}'; {hint(name, known)}")
+        return found, unknown
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong, without all options before it."""
+        self.exit(2, f"{self.prog}: {message}\n(--help explains the options)\n")
 
 
 def positive(text: str) -> int:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli import guard
+from harness.cli import Parser, guard
 from harness.errors import escape
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def table(report: Mapping[str, Any], per_class: bool) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    out = argparse.ArgumentParser("python -m harness.evaluate", description="mAP at tIoU of detections in JSON files.")
+    out = Parser("python -m harness.evaluate", description="mAP at tIoU of detections in JSON files.")
     out.add_argument("--ground-truth", type=Path, required=True, metavar="FILE", help="annotations, ActivityNet format")
     out.add_argument("--predictions", type=Path, required=True, metavar="FILE", help="detections, ActivityNet format")
     out.add_argument("--subset", default="test", help="videos that count (default: test)")

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from harness.cli import guard
+from harness.cli import Parser, guard
 from harness.errors import ConfigError, DataError, hint
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ class Trained:
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser("python -m harness.predict", description="Detections of a trained run on new videos.")
+    p = Parser("python -m harness.predict", description="Detections of a trained run on new videos.")
     p.add_argument("run", metavar="RUN|STUDY:ROW[:SEED]", help="a training's key or folder, or a row (mean over seeds)")
     p.add_argument("--features", type=Path, required=True, metavar="DIR", help="STREAM/ID.npy, or ID.npy side by side")
     p.add_argument("--out", type=Path, required=True, metavar="FILE", help="detections, ActivityNet format")

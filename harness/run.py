@@ -13,7 +13,7 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.cli import check_output, duration, guard, make_output, positive, slots, terminal
+from harness.cli import Parser, check_output, duration, guard, make_output, positive, slots, terminal
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     from harness.execute.executors import EXECUTORS
 
-    p = argparse.ArgumentParser("python -m harness.run", description="Train what a study is missing; show its table.")
+    p = Parser("python -m harness.run", description="Train what a study is missing; show its table.")
     p.add_argument("study", nargs="*", help="a study file, or the name of one in studies/")
     p.add_argument("--seeds", type=positive, metavar="N", help="seeds per row (default: the study's)")
     p.add_argument("--data", metavar="NAME|DIR", help="a data set of studies/data, or a folder with features")

@@ -1,6 +1,5 @@
 """``python -m harness.ui``: MLflow's pages on 127.0.0.1 for the runs of one output folder."""
 
-import argparse
 import os
 import socket
 import sys
@@ -8,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from harness.cli import Parser
 from harness.track.database import find_address, is_damaged, locate_artifacts, locked, mend_locations
 from harness.track.pages import PORT, list_tables, move_pages
 
@@ -16,7 +16,7 @@ LOCAL = "127.0.0.1"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Become the MLflow server; exit code 2 when there is nothing to show or the port is taken."""
-    parser = argparse.ArgumentParser("python -m harness.ui", description="Browse tracked runs with MLflow.")
+    parser = Parser("python -m harness.ui", description="Browse tracked runs with MLflow.")
     parser.add_argument("--output", type=Path, default=Path("mlruns"), metavar="DIR", help="results (default: mlruns)")
     parser.add_argument("--port", type=int, default=PORT, help=f"port on 127.0.0.1 (default {PORT})")
     arguments = parser.parse_args(argv)

@@ -205,11 +205,11 @@ def test_a_contrast_is_judged_once_on_the_card_and_linked_from_each_study(tmp_pa
     assert (first.unmeasured, empty.unmeasured) == (0, 1)
     text = card.format_card([first, second, empty], "", [], Matrix((), ()))
     assert text.count("<q>") == 1
-    assert "1 contrasts, each judged once" in text
-    assert "1 claims have no data" in text
+    assert "1 contrast, each judged once" in text
+    assert "1 claim without data" in text
     console = Console(width=80, record=True, file=io.StringIO())
     terminal.show_cards([first, second, empty], console)
-    assert "1 contrasts, each judged once: 1 supported; 1 claims without data" in console.export_text()
+    assert "1 contrast, each judged once: 1 appears on the test bed; 1 claim without data" in console.export_text()
 
 
 @pytest.mark.parametrize("width", [80, 100])

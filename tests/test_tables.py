@@ -107,10 +107,24 @@ def test_latex(two):
 
 def test_terminal_shows_measured_beside_published(two):
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(terminal.make_table(*two))
+    console.print(terminal.make_table(layout.lay_out(*two)))
     text = console.export_text()
     assert re.search(r"1\s+39\.0 ± 1\.4\s+38\.3\s+0\.60 ± 0\.14\s+2\.77\s+2", text)
     assert re.search(r"3\s+✓\s+✓\s+–\s+46\.2\s+–\s+–\s+0", text)
+
+
+@pytest.mark.parametrize("width", [40, 50, 60])
+def test_wide_table_is_set_in_parts_that_fit(two, width):
+    """Each part begins with what names the rows; all numbers are there once, measured beside published."""
+    console = Console(width=width, record=True, file=io.StringIO())
+    parts = terminal.choose_tables(*two, console)
+    for part in parts:
+        console.print(part, crop=False)
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= width
+    assert sum(line.split()[:3] == ["3", "✓", "✓"] for line in lines) == len(parts)
+    text = "\n".join(lines)
+    assert all(text.count(number) == 1 for number in ("39.0 ± 1.4", "0.60 ± 0.14", "2.77", "40.3"))
 
 
 def test_comparison_has_the_papers_layout(tmp_path):

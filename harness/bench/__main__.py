@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from harness.bench.timing import Seconds, summarise
-from harness.cli import positive
+from harness.cli import Parser, positive
 
 
 class Effort(NamedTuple):
@@ -34,7 +34,7 @@ NAME_WIDTH = 40
 
 
 def parser() -> argparse.ArgumentParser:
-    out = argparse.ArgumentParser("python -m harness.bench", description=__doc__)
+    out = Parser("python -m harness.bench", description=__doc__)
     out.add_argument("--scale", choices=tuple(SCALES), default="default", help="of the embedded data set, or generated")
     out.add_argument("--steps", type=positive, metavar="N", help="optimiser steps timed of each kind")
     out.add_argument("--threads", type=positive, default=1, metavar="N", help="torch threads (default 1)")

@@ -1,5 +1,6 @@
 """Verdicts in words: one line of evidence, a Markdown table, JSON, totals."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
@@ -7,6 +8,8 @@ from typing import Any
 
 from harness.claims import statistics as stats
 from harness.claims.verdicts import STATUSES, Verdict
+
+ON_BED = " on the test bed"  # how outcomes on the embedded data set end
 
 
 def count_statuses(verdicts: Sequence[Verdict]) -> dict[str, int]:
@@ -31,7 +34,7 @@ def interval_text(v: Verdict) -> str:
         return ""
     digits = stats.decimals((v.high - v.low) / 2)
     interval = f" [{v.low:z.{digits}f}, {v.high:z.{digits}f}]" if isfinite(v.low) else ""
-    return f"{v.delta:+z.{digits}f}{interval}{v.unit}"
+    return f"{v.delta:+z.{digits}f}{interval}"
 
 
 def needed_text(v: Verdict) -> str:
@@ -47,7 +50,7 @@ def evidence_text(v: Verdict) -> str:
     """'+2.3 [0.4, 4.2], d 1.9, p 0.001 (0.04 over 7 contrasts x 5 looks), n 5; claimed 2.3 inside the interval'."""
     if not isfinite(v.delta):
         return v.reason
-    parts = [interval_text(v)]
+    parts = [interval_text(v) + v.unit]
     parts += [f"d {v.effect:z.1f}"] if isfinite(v.effect) else []
     parts += [f"p {v.p:.2g} ({v.p_adjusted:.2g} over {v.correction})"] if isfinite(v.p) else []
     text = ", ".join([*parts, f"n {v.n}"])
@@ -61,11 +64,26 @@ def words_of(verdicts: Sequence[Verdict]) -> dict[str, str]:
 
 
 def totals(verdicts: Sequence[Verdict]) -> str:
-    """'8 claims, 7 contrasts: 2 appears on the test bed, 3 undecided on the test bed'; each contrast counts once."""
+    """'8 claims, 7 contrasts: 2 appear, 5 undecided on the test bed'; each contrast counts once."""
     distinct = list({v.contrast or str(i): v for i, v in enumerate(verdicts)}.values())
-    words = words_of(distinct)
-    found = [f"{n} {words[status]}" for status, n in count_statuses(distinct).items() if n]
-    return f"{len(verdicts)} claims, {len(distinct)} contrasts: {', '.join(found)}"
+    return f"{say_number(len(verdicts), 'claim')}, {say_number(len(distinct), 'contrast')}: {say_counts(distinct)}"
+
+
+def say_counts(verdicts: Sequence[Verdict]) -> str:
+    """'2 appear, 5 undecided on the test bed': how many verdicts have each status."""
+    words = words_of(verdicts)
+    found = [count_word(n, words[status]) for status, n in count_statuses(verdicts).items() if n]
+    return ", ".join(text.removesuffix(ON_BED) for text in found) + (ON_BED if ON_BED in str(found) else "")
+
+
+def count_word(n: int, words: str) -> str:
+    """'1 appears on the test bed', '2 appear on the test bed'."""
+    return f"{n} {words if n == 1 else re.sub('^appears', 'appear', words)}"
+
+
+def say_number(n: int, noun: str) -> str:
+    """'1 claim', '2 claims'."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
 
 
 def list_findings(verdicts: Sequence[Verdict]) -> list[str]:

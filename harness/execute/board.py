@@ -15,10 +15,11 @@ if TYPE_CHECKING:
     from rich.console import Console, Group, RenderableType
     from rich.table import Table
 
-    from harness.study import Run, Study
+    from harness.study import Row, Run, Study
 
 HEADLINE = "map/avg"  # the number shown while jobs run
-ROWS = 40  # table rows shown at most; of many studies, those with work to do
+CELL = 10  # columns of the terminal that a seed takes: "100% 41.2"
+FEWEST = 3  # rows with which a further study is shown
 
 
 class Board:
@@ -82,35 +83,59 @@ class Board:
             self.known[key, run.scoring_key] = headline(self.root, key, run.scoring_key)
         return self.known[key, run.scoring_key]
 
-    def table(self, study: "Study") -> "Table":
-        """Rows x seeds of one study."""
+    def table(self, study: "Study", rows: Sequence["Row"], width: int) -> "Table":
+        """Rows x seeds of one study: of many seeds those that fit, from the first with work to do."""
         from rich.markup import escape
         from rich.table import Table
 
-        table = Table(title=f"{escape(study.title)}: mAP", title_justify="left", box=None, pad_edge=False)
-        seeds = sorted({run.seed for run in study.runs})
-        for name in ["", *(f"seed {seed}" for seed in seeds)]:
-            table.add_column(name, justify="right" if name else "left")
-        cells = {(run.row, run.seed): self.cell(run) for run in study.runs}
-        for row in study.rows:
+        label = min(max(len(f"{row.number} {row.label}") for row in study.rows), width // 2)
+        seeds = self.choose_seeds(study, max(1, (width - label - 1) // CELL))
+        table = Table(box=None, pad_edge=False)
+        table.add_column("", no_wrap=True, overflow="ellipsis", max_width=label)
+        for seed in seeds:
+            table.add_column(f"seed {seed}", justify="right", no_wrap=True)
+        cells = {(run.row, run.seed): self.cell(run) for run in study.runs if run.seed in seeds}
+        for row in rows:
             table.add_row(f"{row.number} {escape(row.label)}", *(cells.get((row.number, seed), "") for seed in seeds))
         return table
 
+    def choose_seeds(self, study: "Study", most: int) -> list[int]:
+        """At most ``most`` neighbouring seeds, from the first that has work to do."""
+        seeds = sorted({run.seed for run in study.runs})
+        todo = self.waiting | self.progress.keys()
+        busy = {run.seed for run in study.runs if run.training_key in todo}
+        first = seeds.index(min(busy)) if busy else 0
+        start = max(0, min(first, len(seeds) - most))
+        return seeds[start : start + most]
+
+    def choose_rows(self, study: "Study", most: int) -> list["Row"]:
+        """At most ``most`` rows, in their order: first those that run are taken, then those that wait."""
+        running = {run.row for run in study.runs if run.training_key in self.progress}
+        waiting = {run.row for run in study.runs if run.training_key in self.waiting}
+        ranked = sorted(study.rows, key=lambda row: (row.number not in running, row.number not in waiting))
+        return sorted(ranked[:most], key=lambda row: row.number)
+
     def __rich__(self) -> "Group":
+        """Tables as far as they fit the terminal, and below them a line that always stays."""
         from rich.console import Group
         from rich.text import Text
 
         shown: list[RenderableType] = []
-        rows = 0
+        room = self.console.height - 2  # for that line, and the cursor's
         todo = self.waiting | self.progress.keys()
-        for study in self.studies:
-            if (len(self.studies) == 1 or any(run.training_key in todo for run in study.runs)) and rows < ROWS:
-                shown.append(self.table(study))
-                rows += len(study.rows)
+        busy = [study for study in self.studies if any(run.training_key in todo for run in study.runs)]
+        for study in busy or self.studies[:1]:
+            rows = self.choose_rows(study, room - 2)
+            if room < FEWEST + 2:
+                break
+            left_out = len(study.rows) - len(rows)
+            more = f" ({left_out} more rows)" if left_out else ""
+            shown.append(Text(f"{study.title}: mAP{more}", style="italic", no_wrap=True, overflow="ellipsis"))
+            shown.append(self.table(study, rows, self.console.width))
+            room -= len(rows) + 2
         spent = duration(time.perf_counter() - self.began)
-        shown.append(
-            Text(f"{self.ended}/{len(self.plan.todo)} runs, {spent}, {self.left()}; Ctrl-C keeps what is done")
-        )
+        line = f"{self.ended}/{len(self.plan.todo)} runs, {spent}, {self.left()}; Ctrl-C keeps what is done"
+        shown.append(Text(line, no_wrap=True, overflow="ellipsis"))
         return Group(*shown)
 
     def __enter__(self) -> Self:

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from harness.cli import Parser
+
 
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser("python -m harness.report", description="Render a study's report from the run store.")
+    p = Parser("python -m harness.report", description="Render a study's report from the run store.")
     p.add_argument("study", nargs="*", help="a study file, or the name of one in studies/")
     p.add_argument("--all", action="store_true", help="every study, and the report card")
     p.add_argument("--data", metavar="NAME|DIR", help="as for harness.run")

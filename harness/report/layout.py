@@ -199,6 +199,21 @@ def format_number(value: float | None, digits: int) -> str:
     return max(f"{value:.{digits}f}", f"{value:g}", key=len)
 
 
+def drop_spreads(table: Layout) -> Layout:
+    """The table with means alone."""
+    lines = []
+    for line in table.lines:
+        lines.append(replace(line, cells=tuple(cell.partition(" ± ")[0].rstrip() for cell in line.cells)))
+    return replace(table, lines=tuple(lines))
+
+
+def select_columns(table: Layout, positions: Sequence[int]) -> Layout:
+    """The table with these of its columns."""
+    lines = tuple(replace(line, cells=tuple(line.cells[i] for i in positions)) for line in table.lines)
+    best = frozenset((number, positions.index(i)) for number, i in table.best if i in positions)
+    return Layout(tuple(table.heads[i] for i in positions), lines, best)
+
+
 def find_best(heads: Sequence[Head], lines: Sequence[Line], study: "Study") -> frozenset[tuple[int, int]]:
     """Where the highest measured, and the highest published, number of each column in percent stands."""
     higher = {name_column(column) for column in study.columns if is_percent(column.metric)}

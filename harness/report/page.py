@@ -38,6 +38,8 @@ def make_environment() -> Environment:
     out.filters["evidence"] = wording.evidence_text
     out.filters["symbols"] = lambda text: Markup(format_html(text))  # escapes before it marks up
     out.filters["inline"] = inline_picture
+    out.filters["counted"] = wording.count_word
+    out.filters["number"] = wording.say_number
     out.filters["decimals"] = stats.decimals
     out.filters["whisker"] = draw_whisker
     return out

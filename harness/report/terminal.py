@@ -1,6 +1,7 @@
 """A report on the terminal: the table as the paper prints it, measured beside published, and the verdicts."""
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -12,7 +13,7 @@ from harness.claims import wording
 from harness.claims.verdicts import Verdict
 from harness.report.card import Card, list_contrasts
 from harness.report.content import Report
-from harness.report.layout import FIGURE_SPACE, Cell, Line, lay_out
+from harness.report.layout import FIGURE_SPACE, Cell, Layout, Line, drop_spreads, lay_out, select_columns
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"supported": "green", "contradicted": "red", "smaller": "magenta", "undecided": "yellow"}  # others are dim
 ROOMY = 96  # columns from which a claim's line says how many seeds it needs
+NAMING = frozenset({"row", "text", "check"})  # kinds of columns that name a row
 JUSTIFY: dict[str, "JustifyMethod"] = {"text": "left", "check": "center"}  # else right
 
 
@@ -29,7 +31,8 @@ def show_report(report: Report, console: "Console") -> None:
     """Print title, table, notes, trouble and a line for each claim; the page has the evidence."""
     study = report.records.study
     console.print(Text(study.title, style="bold"), no_wrap=True, overflow="ellipsis")
-    console.print(choose_table(study, report.cells, console), crop=False)  # wrapped is better than cut off
+    for table in choose_tables(study, report.cells, console):
+        console.print(table, crop=False)
     for note in report.notes:
         console.print(Text(note, style="dim"))
     for trouble in report.troubles:
@@ -62,38 +65,64 @@ def show_cards(cards: Sequence[Card], console: "Console") -> None:
         numbers = [card.counts[status] for status in shown] + [card.unmeasured]
         out.add_row(card.study.name, describe_state(card), *(str(number or "") for number in numbers))
     console.print(out)
-    found = ", ".join(f"{total[status]} {status}" for status in shown) or "nothing measured"
-    unmeasured = sum(card.unmeasured for card in cards)
-    console.print(Text(f"{len(contrasts)} contrasts, each judged once: {found}; {unmeasured} claims without data"))
+    found = wording.say_counts(contrasts) or "nothing measured"
+    judged = wording.say_number(len(contrasts), "contrast")
+    unmeasured = wording.say_number(sum(card.unmeasured for card in cards), "claim")
+    console.print(Text(f"{judged}, each judged once: {found}; {unmeasured} without data", style="bold"))
 
 
-def choose_table(study: "Study", cells: Sequence[Cell], console: "Console") -> Table:
-    """The table with differences to the reference row where they fit; without standard deviations where they do not."""
-    tables = [make_table(study, cells, differences=True), make_table(study, cells)]
+def choose_tables(study: "Study", cells: Sequence[Cell], console: "Console") -> list[Table]:
+    """The table with differences to the reference row where they fit; without standard deviations where they do not.
+
+    One that is too wide even then is set in parts, each with the rows' names.
+    """
+    plain = lay_out(study, cells)
+    layouts = [lay_out(study, cells, differences=True), plain]
     if study.reported:
-        tables.append(make_table(study, cells, spread=False))
-    for table in tables:
-        table.width = Measurement.get(console, console.options.update(max_width=1000), table).maximum
-    return next((table for table in tables if (table.width or 0) <= console.width), tables[-1])
+        layouts.append(drop_spreads(plain))
+    for shown in layouts:
+        if measure_width(shown, console) <= console.width:
+            return [make_table(shown)]
+    return [make_table(part) for part in split_columns(layouts[-1], console)]
+
+
+def measure_width(shown: Layout, console: "Console") -> int:
+    """Columns of the terminal that a table takes."""
+    return Measurement.get(console, console.options.update(max_width=1000), make_table(shown)).maximum
+
+
+def split_columns(shown: Layout, console: "Console") -> list[Layout]:
+    """A table in parts that fit: each begins with what names the rows, and columns of one group stay together."""
+    named = [position for position, head in enumerate(shown.heads) if head.kind in NAMING]
+    rest = [position for position in range(len(shown.heads)) if position not in named]
+    parts: list[list[int]] = []
+    for _, group in groupby(rest, key=lambda position: shown.heads[position].group or position):
+        columns = list(group)
+        wider = [*parts[-1], *columns] if parts else []
+        if wider and measure_width(select_columns(shown, wider), console) <= console.width:
+            parts[-1] = wider
+        else:
+            parts.append([*named, *columns])
+    return [select_columns(shown, part) for part in parts]
 
 
 def make_claims(verdicts: Sequence[Verdict], width: int) -> Table:
     """One line for each claim: verdict, claim in few words, difference with its interval, claimed, n."""
     out = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
-    out.add_column("verdict", no_wrap=True, min_width=max(len(shorten_words(v)) for v in verdicts))
-    out.add_column("claim", no_wrap=True, overflow="ellipsis", min_width=10)
     intervals = [wording.interval_text(v) for v in verdicts]
-    out.add_column("difference", no_wrap=True, justify="right", min_width=max(10, *map(len, intervals)))
-    out.add_column("claimed", no_wrap=True, justify="right", min_width=7)
-    out.add_column("n", no_wrap=True, justify="right", min_width=2)
     roomy = width >= ROOMY
-    if roomy:
-        out.add_column("n needed", no_wrap=True, justify="right", style="dim", min_width=8)
+    words = max(len(shorten_words(v)) for v in verdicts)
+    numbers = {"difference": max(10, *map(len, intervals)), "claimed": 7, "n": 2} | ({"n needed": 8} if roomy else {})
+    left = width - words - sum(numbers.values()) - 2 * (len(numbers) + 2) - 1  # two spaces between columns
+    out.add_column("verdict", no_wrap=True, min_width=words)
+    out.add_column("claim", no_wrap=True, overflow="ellipsis", max_width=max(10, left))
+    for name, least in numbers.items():
+        out.add_column(name, no_wrap=True, justify="right", min_width=least, style="dim" if name == "n needed" else "")
     for v, interval in zip(verdicts, intervals):
         claimed = "" if v.claimed is None else f"{v.claimed:+g}"
-        words = [Text(shorten_words(v), style=COLOURS.get(v.status, "dim")), Text(v.asserted.partition(" by ")[0])]
+        named = [Text(shorten_words(v), style=COLOURS.get(v.status, "dim")), Text(v.asserted.partition(" by ")[0])]
         needed = [Text(str(v.seeds_needed) if v.status == "undecided" and v.seeds_needed else "")]
-        out.add_row(*words, Text(interval), Text(claimed), Text(str(v.n)), *(needed if roomy else []))
+        out.add_row(*named, Text(interval), Text(claimed), Text(str(v.n)), *(needed if roomy else []))
     return out
 
 
@@ -102,9 +131,8 @@ def shorten_words(verdict: Verdict) -> str:
     return verdict.words.partition(" on the ")[0].partition(" (")[0]
 
 
-def make_table(study: "Study", cells: Sequence[Cell], spread: bool = True, differences: bool = False) -> Table:
-    """The table for rich: measured beside published; means alone without ``spread``."""
-    shown = lay_out(study, cells, differences)
+def make_table(shown: Layout) -> Table:
+    """The table for rich: measured beside published."""
     out = Table(header_style="bold", box=box.SIMPLE_HEAD)
     out.padding, out.pad_edge = (0, 1, 0, 0), False
     for head in shown.heads:
@@ -115,16 +143,14 @@ def make_table(study: "Study", cells: Sequence[Cell], spread: bool = True, diffe
     for number, group in enumerate([*following, None]):
         line = shown.lines[number]
         best = {position for i, position in shown.best if i == number}
-        add_line(out, line, best, spread, ends_section=group not in {line.group, None})
+        add_line(out, line, best, ends_section=group not in {line.group, None})
     return out
 
 
-def add_line(table: Table, line: Line, best: set[int], spread: bool, ends_section: bool) -> None:
+def add_line(table: Table, line: Line, best: set[int], ends_section: bool) -> None:
     """Add a line of the layout to the table, the best of their columns in bold."""
     style = "dim" if line.kind in {"reported", "published"} else ""
     texts = []
     for position, cell in enumerate(line.cells):
-        text = cell.replace(FIGURE_SPACE, " ")
-        shown = text if spread else text.partition(" ± ")[0].rstrip()
-        texts.append(Text(shown, style="bold" if position in best else ""))
+        texts.append(Text(cell.replace(FIGURE_SPACE, " "), style="bold" if position in best else ""))
     table.add_row(*texts, style=style, end_section=ends_section)

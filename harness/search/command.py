@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.cli import check_output, guard, positive, slots, terminal
+from harness.cli import Parser, check_output, guard, positive, slots, terminal
 from harness.execute.executors import EXECUTORS
 from harness.sources import commit
 
@@ -28,7 +28,7 @@ VALIDATION, DEFAULT, WINNER = -3, -2, -1  # numbers of the runs that are no tria
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser("python -m harness.search", description="Tune settings on held-out training videos.")
+    p = Parser("python -m harness.search", description="Tune settings on held-out training videos.")
     p.add_argument("study", help="a study file with {tune: [...]} in its 'set', or the name of one in studies/")
     p.add_argument("--trials", type=positive, metavar="N", help="trials in all (default: the study's)")
     p.add_argument("--jobs", type=slots, metavar="N", help="runs at once (default: one per core, or per GPU)")

@@ -54,12 +54,13 @@ def make_job(key: str, served: Sequence[tuple["Run", str]], root: Path) -> Job:
 
 
 def name_job(served: Sequence[tuple["Run", str]]) -> str:
-    """Name the rows that a training serves: "table2 row 7+8, seed 1"."""
+    """Name the rows that a training serves: "table2 row 7+8, seed 1"; of several studies the first."""
     rows: dict[str, dict[int, None]] = {}
     for run, study in served:
         rows.setdefault(study, {})[run.row] = None
-    names = [f"{study} row {'+'.join(map(str, numbers))}" for study, numbers in rows.items()]
-    return f"{', '.join(names)}, seed {served[0][0].seed}"
+    first, numbers = next(iter(rows.items()))
+    others = f" and {len(rows) - 1} more stud{'ies' if len(rows) > 2 else 'y'}" if len(rows) > 1 else ""
+    return f"{first} row {'+'.join(map(str, numbers))}{others}, seed {served[0][0].seed}"
 
 
 def make_plan(

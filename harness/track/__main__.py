@@ -8,12 +8,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cli import guard
+from harness.cli import Parser, guard
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser("python -m harness.track", description="Mirror the run store to MLflow.")
+    p = Parser("python -m harness.track", description="Mirror the run store to MLflow.")
     p.add_argument("command", choices=("sync",), help="bring MLflow up to date with the run store")
     p.add_argument("study", nargs="+", help="a study file, or the name of one in studies/")
     p.add_argument("--data", metavar="NAME|DIR", help="as for harness.run")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.cli import guard, terminal
+from harness.cli import Parser, guard, terminal
 from harness.data.knobs import SCALES
 from harness.data.tools.converting import LAYOUTS, convert, write_synthetic
 from harness.data.tools.importing import RECORDINGS, import_recordings
@@ -23,7 +23,7 @@ NEW = "a new folder"
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    out = argparse.ArgumentParser(
+    out = Parser(
         "python -m harness.data", description="Check, draw, convert, make and import data sets."
     )
     commands = out.add_subparsers(dest="command", required=True, metavar="COMMAND")
