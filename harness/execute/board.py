@@ -108,6 +108,11 @@ class Board:
         start = max(0, min(first, len(seeds) - most))
         return seeds[start : start + most]
 
+    def has_work(self, study: "Study") -> bool:
+        """Whether a run of the study waits or is at work."""
+        todo = self.waiting | self.progress.keys()
+        return any(run.training_key in todo for run in study.runs)
+
     def choose_rows(self, study: "Study", most: int) -> list["Row"]:
         """At most ``most`` rows, in their order: first those that run are taken, then those that wait."""
         running = {run.row for run in study.runs if run.training_key in self.progress}
@@ -122,8 +127,7 @@ class Board:
 
         shown: list[RenderableType] = []
         room = self.console.height - 2  # for that line, and the cursor's
-        todo = self.waiting | self.progress.keys()
-        busy = [study for study in self.studies if any(run.training_key in todo for run in study.runs)]
+        busy = [study for study in self.studies if self.has_work(study)]
         for study in busy or self.studies[:1]:
             rows = self.choose_rows(study, room - 2)
             if room < FEWEST + 2:

@@ -209,9 +209,12 @@ def drop_spreads(table: Layout) -> Layout:
 
 def select_columns(table: Layout, positions: Sequence[int]) -> Layout:
     """The table with these of its columns."""
-    lines = tuple(replace(line, cells=tuple(line.cells[i] for i in positions)) for line in table.lines)
+    heads = tuple(table.heads[i] for i in positions)
     best = frozenset((number, positions.index(i)) for number, i in table.best if i in positions)
-    return Layout(tuple(table.heads[i] for i in positions), lines, best)
+    lines = []
+    for line in table.lines:
+        lines.append(replace(line, cells=tuple(line.cells[i] for i in positions)))
+    return Layout(heads, tuple(lines), best)
 
 
 def find_best(heads: Sequence[Head], lines: Sequence[Line], study: "Study") -> frozenset[tuple[int, int]]:

@@ -59,7 +59,7 @@ def name_job(served: Sequence[tuple["Run", str]]) -> str:
     for run, study in served:
         rows.setdefault(study, {})[run.row] = None
     first, numbers = next(iter(rows.items()))
-    others = f" and {len(rows) - 1} more stud{'ies' if len(rows) > 2 else 'y'}" if len(rows) > 1 else ""
+    others = {1: "", 2: " and 1 more study"}.get(len(rows), f" and {len(rows) - 1} more studies")
     return f"{first} row {'+'.join(map(str, numbers))}{others}, seed {served[0][0].seed}"
 
 
