@@ -21,6 +21,7 @@ VARIANTS = {  # command -> what is run in its place
     "python -m harness.run studies/table2.yaml": "{} --dry-run",
     "python -m harness.run table3 table4 --quick": "{} --dry-run",
     "python -m harness.run my_study.yaml": "{} --dry-run",
+    "python -m harness.run table11": "{} --dry-run",
     "python -m harness.search studies/search_case.yaml": "{} --dry-run",
     "python -m harness.run studies/table2.yaml --executor ray --address 10.0.0.5:6379": "python -m harness.run "
     "studies/table2.yaml --executor print --address 10.0.0.5:6379",
