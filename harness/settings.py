@@ -25,7 +25,7 @@ class Training:
     snippets: Count = 750  # T, snippets sampled per video
     sampling: Literal["bins", "draws", "window"] = "bins"  # of a training video: one snippet of each of T bins; the
     # same, but short videos by T draws with replacement (ACM-Net); one run of snippets, shorter videos padded (W-TALC)
-    longest: Natural = 0  # snippets of a "window" at most; 0: the whole video (FAC-Net, RSKP)
+    longest: Natural = 750  # snippets of a "window" at most, as T a matter of the data set; 0: the whole video
     testing: Literal["stretch", "keep", "whole"] = "stretch"  # test videos: T positions of each; shorter ones as they
     # are (CoLA, ACM-Net); all as they are (W-TALC and others)
     batch: Count = 16  # B, videos per step

@@ -130,6 +130,8 @@ def label_highest(scores: Tensor, share: int, batch: Batch, up: bool = False) ->
         return foreground_labels(select(scores, (T + more) // share), batch.labels, T)
     counts = (batch.lengths + more) // share
     inner = scores.masked_fill(~inside(batch).unsqueeze(-1), -torch.inf)
-    ranks = inner.argsort(-2, descending=True).argsort(-2)
-    chosen = (ranks < counts.clamp_min(1)[:, None, None]) & (batch.labels > 0).unsqueeze(-2)
-    return chosen.any(-1).to(scores.dtype)
+    selected = select(inner, (T + more) // share)  # (M, B, k, C), highest first
+    ranks = torch.arange(selected.shape[-2], device=scores.device).unsqueeze(-1)
+    kept = (ranks < counts.clamp_min(1)[:, None, None]) * batch.labels.unsqueeze(-2)  # (B, k, C)
+    chosen = scores.new_zeros(scores.shape).scatter_(-2, selected, kept.expand_as(selected))
+    return chosen.amax(-1)

@@ -1,6 +1,7 @@
 """Snippet sampling against slow formulas, gathering, and the validation split."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from hypothesis import strategies as st
 
 from harness import data
 from harness.compute.batches import make_batch, on_device
-from harness.data.sampling import distinct, paired, stratified, uniform
+from harness.data.sampling import distinct, paired, replaced, stratified, uniform, windows
 from harness.data.validation import draw_held_out
 from harness.settings import Source
+from model.mil import label_highest
+from model.streams import Batch
 
 LENGTHS = st.lists(st.integers(1, 2000), min_size=1, max_size=5)
 
@@ -130,3 +133,67 @@ def test_validation_divides_the_training_videos(tmp_path):
     video = whole.train.ids.index(part.test.ids[3])
     own = whole.train.features[whole.train.offsets[video] : whole.train.offsets[video + 1]]
     assert np.array_equal(part.test.features[part.test.offsets[3] : part.test.offsets[4]], own)
+
+
+def test_draws_with_replacement_only_where_a_video_is_short() -> None:
+    """n < T: T sorted draws of all n; n > T: a snippet of each bin, the last from the one before it on; n = T: all."""
+    rng = np.random.default_rng(0)
+    found = np.stack([replaced(np.array([5, 12, 40]), 12, rng) for _ in range(4000)])  # (draws, 3, T)
+    short, whole, long = found.swapaxes(0, 1)
+    assert (np.diff(short) >= 0).all()
+    shares = np.bincount(short.ravel(), minlength=5) / short.size
+    np.testing.assert_allclose(shares, 1 / 5, atol=0.01)
+    assert (np.apply_along_axis(lambda row: len(set(row)), 1, short) < 5).any(), "with replacement some are missing"
+    assert (whole == np.arange(12)).all()
+    for t in range(11):
+        assert set(long[:, t]) == set(range(t * 40 // 12, min((t + 1) * 40 // 12, 39) + 1))
+    assert (long[:, -1] >= long[:, -2]).all()
+    assert set(long[:, -1]) == set(range(long[:, -2].min(), 40))
+
+
+@pytest.mark.parametrize("longest", [0, 9])
+def test_windows_are_runs_and_the_rest_is_padding(longest: int) -> None:
+    rng, lengths, starts = np.random.default_rng(0), np.array([3, 9, 14]), set()
+    for _ in range(300):
+        found = windows(lengths, longest, rng)
+        kept = np.minimum(lengths, longest) if longest else lengths
+        assert found.shape == (3, kept.max())
+        for row, n, L in zip(found, lengths, kept):
+            assert (np.diff(row[:L]) == 1).all()
+            assert (row[L:] == -1).all()
+            assert row[0] >= 0
+            assert row[L - 1] < n
+        starts.add(int(found[2, 0]))
+    assert starts == (set(range(6)) if longest else {0})
+    assert (windows(lengths, longest, None)[:, 0] == 0).all()
+
+
+def test_padding_is_a_row_of_zeros_that_counts_nowhere(tmp_path: Path) -> None:
+    split = data.load(Source(scale="tiny"), tmp_path).train
+    videos, features = np.array([1, 2, 4]), on_device(split, torch.device("cpu"))
+    batch = make_batch(features, split, videos, windows(split.lengths[videos], 0, None), "fp32")
+    assert batch.lengths is not None
+    np.testing.assert_array_equal(batch.lengths.numpy(), split.lengths[videos])
+    for b, video in enumerate(videos):
+        n = split.lengths[video]
+        own = np.asarray(split.features[split.offsets[video] : split.offsets[video + 1]])
+        for m, x in enumerate(batch.x):
+            np.testing.assert_array_equal(x[batch.rows[b, :n]].numpy(), own[:, m])
+            assert not x[batch.rows[b, n:]].any()
+    assert len(batch.counted) == split.lengths[videos].sum()
+
+
+@pytest.mark.parametrize("up", [True, False])
+def test_foreground_of_videos_of_their_own_length(up: bool) -> None:
+    """Q^A is, video by video, what the video alone would be given, and 0 on padding."""
+    rng, lengths = torch.Generator().manual_seed(0), torch.tensor([30, 17, 9])
+    scores, labels = torch.randn(2, 3, 30, 4, generator=rng), torch.tensor([[1, 0, 1, 0], [0, 0, 0, 1], [1, 1, 0, 0.0]])
+    batch = Batch.of(torch.zeros(2, 3, 30, 1), labels, lengths=lengths)
+    found = label_highest(scores, 8, batch, up)
+    for b, L in enumerate(lengths.tolist()):
+        k = max(1, -(-L // 8) if up else L // 8)
+        for m in range(2):
+            expected = torch.zeros(30)
+            for c in labels[b].nonzero()[:, 0]:
+                expected[sorted(range(L), key=lambda t: -scores[m, b, t, c])[:k]] = 1
+            assert torch.equal(found[m, b], expected)

@@ -74,11 +74,8 @@ class Block(nn.Module):
             layer(x.flatten(0, 1)[None]).view(*x.shape[:2], self.heads, -1).transpose(1, 2)
             for layer in (self.query, self.key, self.value)
         )  # (B, heads, N, H / heads)
-        logits = (queries * queries.shape[-1] ** -0.5) @ keys.mT
-        lonely = ~allowed.any(-1, keepdim=True)
-        weights = logits.masked_fill(~(allowed | lonely).unsqueeze(1), -torch.inf).softmax(-1)
-        weights = weights.masked_fill(lonely.unsqueeze(1), 0)
-        return (weights @ values).transpose(1, 2).flatten(2)
+        mixed = F.scaled_dot_product_attention(queries, keys, values, allowed.unsqueeze(1))
+        return mixed.masked_fill(~allowed.any(-1)[:, None, :, None], 0).transpose(1, 2).flatten(2)
 
     def given(self, mixed: Tensor) -> Tensor:
         """The block's last layer, before the normalisation; (B, T, H)."""

@@ -130,22 +130,23 @@ def common_subsequence(S: Tensor, threshold: float) -> Tensor:
     Table by antidiagonals: C[i, j] = C[i-1, j-1] + S[i, j] where S[i, j] > threshold, else max(C[i-1, j], C[i, j-1]).
     """
     before = last = S.new_zeros(len(S), S.shape[1] + 1)  # place i + 1: row i; place 0: the border
-    for k, s in enumerate(antidiagonals(S)):
+    for s, outside in zip(antidiagonals(S), left_of_table(S)):
         longest = torch.where(s > threshold, before[:, :-1] + s, torch.maximum(last[:, :-1], last[:, 1:]))
-        before, last = last, bordered(longest, k)
+        before, last = last, F.pad(longest.masked_fill(outside, 0), (1, 0))
     return last[:, -1]
 
 
 def smooth_alignment(match: Tensor, gap: Tensor, smooth: float) -> Tensor:
     """FSD: D[i, j] = m[i, j] + smooth max(D[i-1, j-1], g[i, j] + D[i-1, j], g[i, j] + D[i, j-1]); (P, n, n) -> (P,)."""
     before = last = match.new_zeros(len(match), match.shape[1] + 1)
-    for k, (m, g) in enumerate(zip(antidiagonals(match), antidiagonals(gap))):
+    for m, g, outside in zip(antidiagonals(match), antidiagonals(gap), left_of_table(match)):
         ways = torch.stack([before[:, :-1], g + last[:, :-1], g + last[:, 1:]])
-        before, last = last, bordered(m + smooth * (ways / smooth).logsumexp(0), k)
+        longest = m + smooth * (ways / smooth).logsumexp(0)
+        before, last = last, F.pad(longest.masked_fill(outside, 0), (1, 0))
     return last[:, -1]
 
 
-def bordered(values: Tensor, k: int) -> Tensor:
-    """Antidiagonal k (P, n) behind the border's 0; what lies left of the table counts as border, too."""
-    columns = k - torch.arange(values.shape[1], device=values.device)
-    return F.pad(values.masked_fill(columns < 0, 0), (1, 0))
+def left_of_table(values: Tensor) -> Tensor:
+    """Which places of each antidiagonal lie left of the table and count as border; (P, n, m) -> (n + m - 1, n)."""
+    _, n, m = values.shape
+    return torch.arange(n + m - 1, device=values.device)[:, None] < torch.arange(n, device=values.device)

@@ -46,20 +46,20 @@ def shares(Z: Tensor) -> Tensor:
     return Z / (Z.sum(-1, keepdim=True) + 1e-9)
 
 
-def assign(tokens: Tensor, e: Tensor, hidden: Tensor, absent: Tensor | None = None) -> Tensor:
-    """Softmax over tokens (B, K, H) of their cosines with snippets e (B, T, H); (B, K, T), 0 where ``hidden``.
+def assign(tokens: Tensor, n: Tensor, hidden: Tensor, absent: Tensor | None = None) -> Tensor:
+    """Softmax over tokens (B, K, H) of their cosines with snippets, n = unit(e) (B, T, H); (B, K, T), 0 if ``hidden``.
 
     ``absent`` (B, K): tokens that do not take part.
     """
-    logits = TOKEN_SCALE * unit(tokens) @ unit(e).mT
+    logits = TOKEN_SCALE * unit(tokens) @ n.mT
     if absent is not None:
         logits = logits.masked_fill(absent.unsqueeze(-1), -torch.inf)
     return logits.softmax(1).masked_fill(hidden.unsqueeze(1), 0)
 
 
-def walk(e: Tensor, tokens: Tensor, w: float, hidden: Tensor, absent: Tensor | None = None) -> Tensor:
-    """Random walk: (1 - w) (I - w^2 Z^T rown(Z))^-1 (w Z^T tokens + e); (B, T, H)."""
-    Z = assign(tokens, e, hidden, absent)  # (B, K, T)
+def walk(e: Tensor, n: Tensor, tokens: Tensor, w: float, hidden: Tensor, absent: Tensor | None = None) -> Tensor:
+    """Random walk: (1 - w) (I - w^2 Z^T rown(Z))^-1 (w Z^T tokens + e), n = unit(e); (B, T, H)."""
+    Z = assign(tokens, n, hidden, absent)  # (B, K, T)
     V = shares(Z)
     start = w * Z.mT @ tokens + e  # (B, T, H)
     inner = torch.eye(Z.shape[1], dtype=e.dtype, device=e.device) - w**2 * V @ Z.mT  # (B, K, K)
@@ -100,25 +100,30 @@ class Baseline(nn.Module):
         e = self.embed(x[batch.rows.flatten()][None]).relu()  # (1, B T, H)
         e = dropout(e, o.dropout, batch.generator)
         z = batch.grid(e)[0]  # (B, T, H)
-        tokens = self.tokens(z, hidden)  # (B, K, H)
-        original, moved = self.heads(z, hidden), self.heads(walk(z, tokens, o.walk, hidden), hidden)
+        n = unit(z)
+        tokens = self.tokens(z, n, hidden)  # (B, K, H)
+        reallocated = walk(z, n, tokens, o.walk, hidden)
+        original, moved = self.heads(z, n, hidden), self.heads(reallocated, unit(reallocated), hidden)
         extra = {"background": original["cas"][..., -1], "tokens": tokens, "agnostic": original["agnostic"]}
-        extra |= {"class_wise": original["class_wise"], "token_scores": self.token_scores(tokens)}
+        extra |= {"class_wise": original["class_wise"], "token_scores": self.token_scores(tokens), "unit": n}
         extra |= {f"moved_{name}": value for name, value in moved.items()}
         return Snippets(original["cas"][None, ..., :-1], original["attention"][None], e, None, extra)
 
-    def tokens(self, e: Tensor, hidden: Tensor) -> Tensor:
-        """K representative snippets of each video by EM; (B, K, H)."""
+    def tokens(self, e: Tensor, n: Tensor, hidden: Tensor) -> Tensor:
+        """K representative snippets of each video by EM, n = unit(e); (B, K, H)."""
         tokens = self.mu.expand(len(e), -1, -1)
         for _ in range(self.options.rounds):
-            tokens = shares(assign(tokens, e, hidden)) @ e
+            tokens = shares(assign(tokens, n, hidden)) @ e
         return tokens
 
-    def heads(self, e: Tensor, hidden: Tensor) -> dict[str, Tensor]:
-        """T-CAS (B, T, C + 1), attention (B, T), logits of the class-agnostic and class-wise heads (B, C + 1)."""
+    def heads(self, e: Tensor, n: Tensor, hidden: Tensor) -> dict[str, Tensor]:
+        """T-CAS (B, T, C + 1), attention (B, T), logits of the class-agnostic and class-wise heads (B, C + 1).
+
+        n = unit(e).
+        """
         S, centres, foreground = self.options.scale, unit(self.centres), unit(self.foreground)[0]
-        cas = S * unit(e) @ centres.mT
-        attention = (S * unit(e) @ foreground).sigmoid()
+        cas = S * (n @ centres.mT)
+        attention = (S * (n @ foreground)).sigmoid()
         t = attention.masked_fill(hidden, 0).unsqueeze(-1)  # (B, T, 1)
         W = cas.sigmoid().masked_fill(hidden.unsqueeze(-1), 0)  # (B, T, C + 1)
         agnostic, class_wise = (unit((w / (w.sum(1, keepdim=True) + WEIGHT_GUARD)).mT @ e) for w in (t, W))
@@ -190,7 +195,8 @@ class Baseline(nn.Module):
         hidden, tokens = ~inside(batch), seen.flatten(1, 2)
         absent = (batch.labels == 0).repeat_interleave(seen.shape[2], 1)  # (B, C n)
         z = batch.grid(snippets.embedding)[0]
-        return self.heads(walk(z, tokens, self.options.walk, hidden, absent), hidden)
+        moved = walk(z, snippets.extra["unit"], tokens, self.options.walk, hidden, absent)
+        return self.heads(moved, unit(moved), hidden)
 
 
 def classify(logits: Tensor, labels: Tensor) -> Tensor:
