@@ -10,7 +10,7 @@ from scipy.interpolate import interp1d
 from scipy.ndimage import label as connected
 
 from harness.compute import localize
-from harness.compute.localize import Detections, detect, nms, proposals, propose, runs, searched, upsample
+from harness.compute.localize import Detections, detect, find_pairs, find_runs, nms, propose, propose_all, upsample
 from harness.compute.scoring import contrast
 from harness.settings import Localization
 from model.inference import Group, Inference
@@ -28,15 +28,15 @@ def inference(seed: int, V: int = 3, T: int = 12, C: int = 4, **more: object) ->
 def test_class_rule_threshold_is_inclusive_and_falls_back_to_the_best() -> None:
     video = np.array([[0.25, 0.6, 0.15], [0.2, 0.1, 0.24]])
     rule = Inference(video, {})
-    video_index, label = searched(rule, PLAIN)
+    video_index, label = find_pairs(rule, PLAIN)
     assert list(zip(video_index, label)) == [(0, 0), (0, 1), (1, 2)]
-    video_index, label = searched(rule, replace(PLAIN, class_fallback="none"))
+    video_index, label = find_pairs(rule, replace(PLAIN, class_fallback="none"))
     assert list(zip(video_index, label)) == [(0, 0), (0, 1)]
 
 
 def test_released_basnet_skips_a_video_of_class_zero_only() -> None:
     rule = Inference(np.array([[0.9, 0.1], [0.9, 0.5], [0.1, 0.9]]), {}, skip_only_class_zero=True)
-    assert list(zip(*searched(rule, PLAIN))) == [(1, 0), (1, 1), (2, 1)]
+    assert list(zip(*find_pairs(rule, PLAIN))) == [(1, 0), (1, 1), (2, 1)]
 
 
 @pytest.mark.parametrize("scale", [1, 2, 24])
@@ -60,7 +60,7 @@ def test_runs_are_connected_components(rows: list[list[bool]]) -> None:
         spans = [np.nonzero(marks == i)[0] for i in range(1, n + 1)]
         wanted += [(r, s[0], s[-1]) for s in spans if [list(x) for x in spans] != [[0]]]
     mask = np.array(rows)
-    assert list(zip(*runs(mask))) == wanted
+    assert list(zip(*find_runs(mask))) == wanted
     np.testing.assert_array_equal(mask, np.array(rows))  # the caller's mask stays
 
 
@@ -146,7 +146,7 @@ def test_one_attention_serves_every_class() -> None:
 def test_a_group_without_thresholds_is_named() -> None:
     rule = inference(0)
     with pytest.raises(KeyError, match=r"lacks \['a'\]; it has \['b'\]"):
-        proposals(rule, searched(rule, PLAIN), {"b": (0.5,)}, PLAIN)
+        propose_all(rule, find_pairs(rule, PLAIN), {"b": (0.5,)}, PLAIN)
 
 
 def slow_nms(rows: list[list[float]], rule: Localization) -> list[list[float]]:
@@ -242,7 +242,7 @@ def test_detections_are_the_slow_path(seed: int) -> None:
             )
             rows = []
             for threshold in (0.3, 0.6):
-                _, first, last = runs(((fine >= threshold) & (fine > 0))[None])
+                _, first, last = find_runs(((fine >= threshold) & (fine > 0))[None])
                 rows += [
                     [slow_contrast(fine, s, e, 0.25) + 0.15 * scores[c], s * seconds[v] / 36, (e + 1) * seconds[v] / 36]
                     for s, e in zip(first, last)
@@ -275,7 +275,7 @@ def test_several_groups_are_pooled_before_nms() -> None:
     ones, group = np.ones((1, 1)), Group(sequence, sequence, np.ones((1, 1)))
     rule = replace(PLAIN, thresholds={"a": (0.5,), "b": (0.4, 0.6)})
     both = Inference(ones, {"a": group, "b": group})
-    assert len(proposals(both, searched(both, rule), rule.thresholds, rule)) == 3
+    assert len(propose_all(both, find_pairs(both, rule), rule.thresholds, rule)) == 3
     assert len(detect(both, rule, np.array([10.0])).score) == 1
     assert len(detect(both, replace(rule, nms="soft"), np.array([10.0])).score) == 3
 

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 
-from harness.compute.localize import searched, upsample
+from harness.compute.localize import find_pairs, upsample
 from harness.compute.score import refined
 from harness.settings import Localization
 from model.baselines import asl, basnet, wum
@@ -83,7 +83,7 @@ def inferred_basnet(v: Mapping[str, np.ndarray], s: Mapping[str, Any]) -> tuple[
     cas = v["cas_supp"][None, None]
     scores = {"cas": cas[..., :-1], "background": cas[0, ..., -1], "attention": np.zeros(cas.shape[:-1])}
     own = basnet.inference(scores, refined(scores, 0), options("basnet", cas.shape[2], s, {}))
-    pairs = searched(own, rule("basnet", s))
+    pairs = find_pairs(own, rule("basnet", s))
     used = np.zeros(own.video.shape)
     used[pairs] = own.groups["cas"].video_score[pairs]
     return own, {"score_supp": np.append(own.video, 1 - own.video.sum()), "final_score_used": used[0]}
@@ -124,7 +124,7 @@ def compared(path: Path, name: str) -> dict[str, Pair]:
     method, v, values = kind(path).removeprefix("inference/"), grouped(path)[name], records(path.with_suffix(".json"))
     s = values["settings"]
     r, (own, seen) = rule(method, s), INFERRED[method](v, s)
-    _, labels = searched(own, r)
+    _, labels = find_pairs(own, r)
     named = (where[key] for where in (values, s) for key in NAMES if key in where)
     classes = tuple(next(named, THUMOS14[: own.video.shape[1]]))
     seen |= {"pred_classes": labels}

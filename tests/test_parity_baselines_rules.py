@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.compute.localize import searched, upsample
+from harness.compute.localize import find_pairs, upsample
 
 from support.baseline_settings import of_baseline
 from support.recordings import Pair, check, off
@@ -63,7 +63,7 @@ def compared(path: Path, name: str) -> dict[str, Pair]:
     read = Read(video, shared, settings, name, annotated, find_clock(path, name))
     own, seen = how.infer(read)
     r = rule(method, of_baseline(how.baseline(settings)).localization, settings)
-    _, labels = searched(own, r)
+    _, labels = find_pairs(own, r)
     seen |= {"pred_classes": labels, "video_scores": seen.get("video_scores", own.video[0])}
     for group, key in how.fine.items():
         coarse = own.groups[group].threshold_on[0].T

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from harness.compute import score
-from harness.compute.localize import searched, upsample
+from harness.compute.localize import find_pairs, upsample
 from harness.settings import Localization
 from harness.study.presets import load_preset
 from model.baselines import load
@@ -106,7 +106,7 @@ def test_fused_scores(video: tuple[Path, str]) -> None:
     np.testing.assert_allclose(sequence, v["combined_cas"], rtol=0, atol=1e-6)
     np.testing.assert_allclose(inference.video[0], v["video_scores"], rtol=0, atol=1e-6)
     settings = records(path.with_suffix(".json"))["settings"]
-    _, classes = searched(inference, localization(settings))
+    _, classes = find_pairs(inference, localization(settings))
     assert classes.tolist() == v["pred_classes"].tolist()
     fine = upsample(v["combined_cas"].T.astype(np.float64), settings["scale"])  # (C, 24 T)
     np.testing.assert_allclose(fine[v["pred_classes"]].T, v["upsampled"], rtol=0, atol=1e-8)

@@ -57,7 +57,7 @@ class Segments(NamedTuple):
 Spans = tuple[np.ndarray, np.ndarray, np.ndarray]  # row, first and last position of runs
 
 
-def searched(inference: Inference, settings: Localization) -> tuple[np.ndarray, np.ndarray]:
+def find_pairs(inference: Inference, settings: Localization) -> tuple[np.ndarray, np.ndarray]:
     """(video, class) pairs to search: video scores from the class threshold on, else the fallback."""
     scores = inference.video if inference.searched is None else inference.searched
     wanted = reaches(scores, settings.class_threshold, settings.class_rule)
@@ -91,7 +91,7 @@ def upsample(sequences: np.ndarray, scale: int) -> np.ndarray:
     return sequences[:, left] + (position - left) * np.diff(sequences, axis=1)[:, left]
 
 
-def runs(mask: np.ndarray, lone_first: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def find_runs(mask: np.ndarray, lone_first: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Maximal runs of True in each row of mask (P, F): row, first, last; {0} gives none (``lone_first``)."""
     P, F = mask.shape
     padded = np.zeros((P, F + 2), bool)
@@ -122,7 +122,7 @@ def propose(
     if group.searched is not None:
         own = reaches(group.searched[video, label], settings.class_threshold, settings.class_rule)
     masks = [reaches(fine, threshold, settings.snippet_rule) for threshold in thresholds]
-    found = [runs(mask & (fine > 0) & own[:, None], settings.lone_first) for mask in masks]
+    found = [find_runs(mask & (fine > 0) & own[:, None], settings.lone_first) for mask in masks]
     found = [_at(spans, spans[2] - spans[1] + 1 >= group.shortest) for spans in found]
     if group.zero_below:
         scores = [score_runs(np.where(mask, scored, 0) + beside, spans, settings) for mask, spans in zip(masks, found)]
@@ -234,11 +234,11 @@ def overlaps(
 
 def detect(inference: Inference, settings: Localization, seconds: np.ndarray) -> Detections:
     """All detections of V videos; ``seconds`` (V,) is what the T snippets of each video span."""
-    pairs = searched(inference, settings)
+    pairs = find_pairs(inference, settings)
     T = next(iter(inference.groups.values())).threshold_on.shape[1]
     of_each = None if inference.clock is None else inference.clock[pairs[0]]
     timing = Timing(seconds[pairs[0]] / (settings.upsampling * T), seconds[pairs[0]], of_each)
-    found = proposals(inference, pairs, settings.thresholds, settings)
+    found = propose_all(inference, pairs, settings.thresholds, settings)
     if settings.nms_join:
         kept = join_groups(found, inference.groups, timing, settings)
     else:
@@ -266,7 +266,7 @@ def segments(found: Sequence[Proposals], timing: Timing) -> Segments:
     return Segments(sequence, np.concatenate([p.score for p in found]), start, end)
 
 
-def proposals(
+def propose_all(
     inference: Inference,
     pairs: tuple[np.ndarray, np.ndarray],
     thresholds: Mapping[str, Sequence[float]],

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from harness.compute.localize import detect, propose, searched
+from harness.compute.localize import detect, find_pairs, propose
 from harness.compute.train import State, Streams, start
 from harness.data import Dataset, Split
 from harness.settings import Localization, Settings
@@ -121,7 +121,7 @@ def listed(key: str, own: Inference, r: Localization, span: float) -> np.ndarray
     if key in AFTER:
         d = detect(own, replace(r, nms=AFTER[key] or r.nms), np.array([span]))
         return np.column_stack([d.label, d.score, d.start, d.end])
-    pairs, (name, group), rows = searched(own, r), list(own.groups.items())[BEFORE[key]], [np.zeros((0, 6))]
+    pairs, (name, group), rows = find_pairs(own, r), list(own.groups.items())[BEFORE[key]], [np.zeros((0, 6))]
     step = span / (r.upsampling * group.threshold_on.shape[1])
     for i, p in enumerate(propose(group, pairs, r.thresholds[name], r)):
         columns = (np.full(p.score.shape, i), p.sequence, pairs[1][p.sequence], p.score)

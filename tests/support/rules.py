@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.compute.clocks import Timing
-from harness.compute.localize import detect, proposals, searched
+from harness.compute.localize import detect, find_pairs, propose_all
 from harness.settings import Localization
 from model.baselines import acmnet, asmloc, co2net, cola, d2net, facnet, rskp, wtalc
 from model.inference import Inference
@@ -184,8 +184,8 @@ def softmax(values: np.ndarray) -> np.ndarray:
 def lists(values: Mapping, v: Read, own: Inference, r: Localization) -> dict[str, Pair]:
     """Every recorded list of a video with ours; proposals before suppression in the recorded order."""
     classes, span = tuple(values["class_names"]), seconds(v.settings, v.video["num_snippets"])
-    found = proposals(own, searched(own, r), r.thresholds, r)
-    labels, out = searched(own, r)[1], {}
+    found = propose_all(own, find_pairs(own, r), r.thresholds, r)
+    labels, out = find_pairs(own, r)[1], {}
     T = next(iter(own.groups.values())).threshold_on.shape[1]
     for key in set(values) - {"settings", "class_names", "evaluation", "ground_truth"}:
         theirs = values[key].get(v.name, [])
