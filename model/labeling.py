@@ -33,7 +33,9 @@ def class_marginal(Q_A: Tensor, K: int, share: float | str) -> Tensor:
 
 def true_rank(a: Tensor) -> Tensor:
     """Eq. 13's R in {1/N, ..., 1}: normalised rank of P^A from small to large; (M, N) -> (M, N)."""
-    return (a.argsort(-1).argsort(-1) + 1).to(a.dtype) / a.shape[-1]
+    order, numbers = a.argsort(-1), torch.arange(1, a.shape[-1] + 1, device=a.device)
+    rank = torch.empty_like(order).scatter_(-1, order, numbers.expand_as(order))
+    return rank.to(a.dtype) / a.shape[-1]
 
 
 def argsort_rank(a: Tensor) -> Tensor:

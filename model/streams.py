@@ -119,23 +119,38 @@ class Carried:
 
 
 class _Spread(torch.autograd.Function):
-    """Sums of rows: table (R, C), index (N, k) -> (N, C). Its gradient adds where autograd's would sort."""
+    """Rows of a table (R, C) at index (N,) -> (N, C). Its gradient adds where autograd's would sort."""
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, index: Tensor) -> Tensor:
         ctx.save_for_backward(index)
         ctx.shape = table.shape
-        if index.shape[1] == 1:
-            return table.index_select(0, index[:, 0])
-        return F.embedding_bag(index, table, mode="sum")
+        return table.index_select(0, index)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
         (index,), (gradient,) = ctx.saved_tensors, gradients
-        out = gradient.new_zeros(ctx.shape)
-        for taps in index.unbind(-1):
-            out.index_add_(0, taps, gradient)
-        return out, None
+        return gradient.new_zeros(ctx.shape).index_add_(0, index, gradient), None
+
+
+class _SumTaps(torch.autograd.Function):
+    """Sums of k rows of a table (R, C) at index (N, k) -> (N, C), given its ``turn``, along which gradients go."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, index: Tensor, positions: Tensor, begins: Tensor) -> Tensor:
+        ctx.save_for_backward(positions, begins)
+        return F.embedding_bag(index, table, mode="sum")
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        positions, begins = ctx.saved_tensors
+        return F.embedding_bag(positions, gradients[0].contiguous(), begins, mode="sum"), None, None, None
+
+
+def turn(index: Tensor, R: int) -> tuple[Tensor, Tensor]:
+    """Where each of R rows stands in index (N, k): positions 0 .. N - 1, row after row, and where each row begins."""
+    ordered, places = index.flatten().sort(stable=True)
+    return places // index.shape[1], torch.searchsorted(ordered, torch.arange(R, device=index.device))
 
 
 def spread(values: Tensor, rows: Tensor | None) -> Tensor:
@@ -143,7 +158,7 @@ def spread(values: Tensor, rows: Tensor | None) -> Tensor:
     if rows is None:
         return values
     M, R, C = values.shape
-    out: Tensor = _Spread.apply(values.reshape(M * R, C), stacked(rows, M, R).unsqueeze(-1))  # type: ignore[no-untyped-call]
+    out: Tensor = _Spread.apply(values.reshape(M * R, C), stacked(rows, M, R))  # type: ignore[no-untyped-call]
     return out.view(M, -1, C)
 
 
@@ -256,13 +271,14 @@ def encode(x: Sequence[Tensor], rows: Tensor, *encoders: PerStream) -> tuple[lis
     if k > 1:
         near = F.pad(rows, (k // 2, k // 2), value=R).unfold(1, k, 1)  # (B, T, k): rows under the taps
         index = (near * k + torch.arange(k, device=rows.device)).flatten(0, 1)
+        turned = turn(index, (R + 1) * k)
     outputs = []
     for m, x_m in enumerate(x):
         weights, biases = zip(*(encoder.taps(m) for encoder in encoders))
         weight, bias = torch.cat(weights, -1).flatten(1), torch.cat(biases, -1).flatten()  # (D, k H), (k H,)
         inputs = x_m if k > 1 else x_m[:-1]
         y = torch.addmm(bias.to(x_m.dtype), inputs, weight.to(x_m.dtype)).to(weight.dtype)
-        outputs.append(y if k == 1 else _Spread.apply(y.view(-1, sum(sizes)), index))  # type: ignore[no-untyped-call]
+        outputs.append(y if k == 1 else _SumTaps.apply(y.view(-1, sum(sizes)), index, *turned))  # type: ignore[no-untyped-call]
     return list(torch.split(torch.stack(outputs), sizes, -1)), rows if k == 1 else None
 
 

@@ -32,6 +32,9 @@ def make_batch(
     snippets, rows = distinct(split, videos, indices)
     chosen = torch.from_numpy(snippets).to(features[0].device)
     x = tuple(gather(stream, chosen, PRECISIONS[precision]) for stream in features)
+    if snippets[0] < 0:  # padding is one row, and sorted the first
+        for stream in x:
+            stream[0] = 0
     batch = assemble(x, split, videos, rows)
     if (indices >= 0).all():
         return batch
@@ -62,9 +65,8 @@ def assemble(x: tuple[torch.Tensor, ...], split: data.Split, videos: np.ndarray,
 
 
 def gather(features: torch.Tensor, snippets: torch.Tensor, precision: torch.dtype) -> torch.Tensor:
-    """Features (N, D) of R snippets, -1 as 0, and a last row of 0, for what lies outside a video: (R + 1, D)."""
+    """Features (N, D) of R snippets (-1 as any) and a last row of 0, for what lies outside a video: (R + 1, D)."""
     out = features.new_empty(len(snippets) + 1, features.shape[1])
     torch.index_select(features, 0, snippets.clamp_min(0), out=out[:-1])
-    out[:-1].masked_fill_((snippets < 0).unsqueeze(-1), 0)
     out[-1] = 0
     return out.to(precision)
