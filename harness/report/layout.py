@@ -161,7 +161,9 @@ def list_measured(cells: Sequence[Cell]) -> list[str]:
 
 def list_published(cells: Sequence[Cell]) -> list[str]:
     """The paper's numbers, with their standard deviations where it prints them."""
-    stds = ["" if cell.paper_std is None else f"{cell.paper_std:g}" for cell in cells]
+    known = [f"{cell.paper_std:g}" for cell in cells if cell.paper_std is not None]
+    digits = max((len(text.partition(".")[2]) for text in known), default=0)
+    stds = ["" if cell.paper_std is None else f"{cell.paper_std:.{digits}f}" for cell in cells]
     return join_spreads([format_number(cell.paper, cell.digits) for cell in cells], stds)
 
 

@@ -4,7 +4,6 @@ import base64
 import json
 from collections.abc import Mapping
 from functools import cache
-from itertools import chain
 from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +17,10 @@ from harness.claims import wording
 from harness.errors import ConfigError
 from harness.report import provenance
 from harness.report.content import Report
+from harness.report.datasets import list_holdings
 from harness.report.layout import group_heads, lay_out
 from harness.report.notation import format_html
+from harness.store.records import find_differences
 from harness.study import keys, presets
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def format_page(report: Report, links: Mapping[str, str]) -> str:
         words=wording.words_of(verdicts),
         scope=claims.scope(study, [row.number for row in study.rows]),
         synthetic=claims.synthetic(study),
+        holdings=list(list_holdings(report.records)),
         settings=compare_settings(study),
         facts=provenance.list_facts(report.records),
         changes=provenance.list_changes(),
@@ -97,20 +99,23 @@ def format_page(report: Report, links: Mapping[str, str]) -> str:
 
 def compare_settings(study: "Study") -> dict[str, Any]:
     """Settings beside those of the preset: what all rows share, what varies between rows, and everything."""
-    flat = [keys.flat(row.settings) for row in study.rows]
-    preset = read_preset(study.base)
-    columns: dict[str, list[str]] = {}
-    for name in dict.fromkeys(chain(*flat)):
-        columns[name] = [str(values.get(name, "")) for values in flat]
-    varies = {name: found for name, found in columns.items() if len(set(found)) > 1}
-    same = {name: found[0] for name, found in columns.items() if name not in varies}
+    preset, differing = read_preset(study.base), find_differences(study.rows)
+    names = next(iter(differing.values()))
+    varies = {name: [name_setting(row[name]) for row in differing.values()] for name in names}
+    first = keys.flat(study.rows[0].settings)
+    same = {name: name_setting(value) for name, value in first.items() if name not in varies}
     common = [(name, preset.get(name, ""), value) for name, value in same.items() if value != preset.get(name, "")]
     return {"preset": preset, "common": common, "varies": varies, "all": same}
+
+
+def name_setting(value: Any) -> str:
+    """A setting's value as text; nothing where a row has none."""
+    return "" if value is None else str(value)
 
 
 def read_preset(base: str) -> dict[str, str]:
     """Settings of a preset as text; empty for one that lies beside its study."""
     try:
-        return {name: str(value) for name, value in keys.flat(presets.load_preset(base)).items()}
+        return {name: name_setting(value) for name, value in keys.flat(presets.load_preset(base)).items()}
     except ConfigError:
         return {}

@@ -31,7 +31,8 @@ def make_cell(row: "Row", column: "Column", values: Mapping[tuple[int, str], Map
     paper = row.paper.get(column.name)
     summary = stats.summary(list(mine.values()))
     digits = count_digits(column.metric)
-    return Cell(row.number, row.label, name_column(column), paper, None, summary, difference, digits)
+    published = (paper, row.paper_std.get(column.name))
+    return Cell(row.number, row.label, name_column(column), *published, summary, difference, digits)
 
 
 def format_csv(study: "Study", cells: Sequence[Cell]) -> str:

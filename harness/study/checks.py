@@ -35,6 +35,9 @@ def check_columns(node: Node, part: StudyPart, errors: list[str]) -> None:
         for i, row in enumerate(getattr(part, head)):
             for name in row.paper:
                 check_column(node, (head, i, "paper", name), name, part, errors)
+    for i, row in enumerate(part.rows):
+        for name in row.paper_std:
+            check_column(node, ("rows", i, "paper_std", name), name, part, errors)
 
 
 def check_metric(column: ColumnPart) -> Iterator[str]:

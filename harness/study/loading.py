@@ -86,7 +86,7 @@ def make_rows(
     """The table's rows; one without a preset of its own starts from the study's ``base``."""
     out = []
     for number, (row, own, reference, fingerprint) in enumerate(zip(rows, settings, references, prints), 1):
-        place = (number, row.note, reference, fingerprint, row.base or base)
+        place = (number, row.note, reference, fingerprint, row.base or base, row.paper_std)
         out.append(Row(row.label, own, row.paper, row.on, *place))
     return tuple(out)
 

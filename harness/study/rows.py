@@ -5,7 +5,7 @@ value (per combination, when it names several settings; times every row, when th
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import prod
 
@@ -29,6 +29,7 @@ class Draft:
     base: str | None = None
     base_mark: Mark | None = None
     reference: int | None = None
+    paper_std: Mapping[str, float] = field(default_factory=dict)
 
 
 def make_drafts(node: Node, part: StudyPart, errors: list[str]) -> list[Draft]:
@@ -65,7 +66,8 @@ def make_draft(node: Node, i: int, row: RowPart, toggles: Mapping[str, Layer], e
     own = flatten(where.at(["set"]), errors) if row.set else {}
     label = row.label or (" + ".join(on) or "baseline" if toggles else name_layer(own))
     base_mark = where.at(["base"]).mark if row.base else None
-    return Draft(label, {**layer, **own}, row.paper, tuple(on), row.note, row.base, base_mark, row.reference)
+    told = (row.note, row.base, base_mark, row.reference, row.paper_std)
+    return Draft(label, {**layer, **own}, row.paper, tuple(on), *told)
 
 
 def expand_sweep(node: Node, part: StudyPart, errors: list[str]) -> Iterator[Draft]:

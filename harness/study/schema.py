@@ -39,13 +39,14 @@ class Seeds(Part):
 
 
 class RowPart(Part):
-    """A row: what is on, what it sets, and the printed numbers."""
+    """A row: what is on, what it sets, and the printed numbers, with standard deviations where they are printed."""
 
     on: list[str] | None = None
     set: dict[str, Any] = {}
     base: str | None = None
     label: str = ""
     paper: Paper = {}
+    paper_std: dict[str, float] = {}
     note: str = ""
     reference: Count | None = None
 

@@ -36,6 +36,7 @@ class Row:
     reference: int = 1
     fingerprint: str = ""  # of the row's data
     base: str = ""  # preset that it starts from: its own, or the study's
+    paper_std: Mapping[str, float] = field(default_factory=dict)  # of the printed numbers
 
 
 @dataclass(frozen=True)
