@@ -101,7 +101,9 @@ def compare_settings(study: "Study") -> dict[str, Any]:
     """Settings beside those of the preset: what all rows share, what varies between rows, and everything."""
     preset, differing = read_preset(study.base), find_differences(study.rows)
     names = next(iter(differing.values()))
-    varies = {name: [name_setting(row[name]) for row in differing.values()] for name in names}
+    varies = {}
+    for name in names:
+        varies[name] = [name_setting(row[name]) for row in differing.values()]
     first = keys.flat(study.rows[0].settings)
     same = {name: name_setting(value) for name, value in first.items() if name not in varies}
     common = [(name, preset.get(name, ""), value) for name, value in same.items() if value != preset.get(name, "")]
