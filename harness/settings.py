@@ -25,9 +25,9 @@ class Training:
     snippets: Count = 750  # T, snippets sampled per video
     sampling: Literal["bins", "draws", "window"] = "bins"  # of a training video: one snippet of each of T bins; the
     # same, but short videos by T draws with replacement (ACM-Net); one run of snippets, shorter videos padded (W-TALC)
-    longest: Natural = 750  # snippets of a "window" at most, as T a matter of the data set; 0: the whole video
+    longest: Natural = 750  # snippets of a "window" and of "whole" at most, as T a matter of the data set; 0: no limit
     testing: Literal["stretch", "keep", "whole"] = "stretch"  # test videos: T positions of each; shorter ones as they
-    # are (CoLA, ACM-Net); all as they are (W-TALC and others)
+    # are (CoLA, ACM-Net); all as they are, up to ``longest`` (W-TALC)
     batch: Count = 16  # B, videos per step
     pairs: Natural = 0  # pairs of videos that share a class, drawn first in each batch (W-TALC and others)
     steps: Count = 3600  # optimiser steps (released: 300 epochs of 12)

@@ -68,8 +68,8 @@ def list_snippets(lengths: np.ndarray, training: Training) -> np.ndarray:
 
 def count_positions(lengths: np.ndarray, training: Training) -> np.ndarray:
     """How many positions a test video has, (V,), as ``training.testing`` says."""
-    T = training.snippets
-    counts = {"stretch": np.full_like(lengths, T), "keep": np.minimum(lengths, T), "whole": lengths}
+    T, most = training.snippets, training.longest or int(lengths.max())
+    counts = {"stretch": np.full_like(lengths, T), "keep": np.minimum(lengths, T), "whole": np.minimum(lengths, most)}
     return counts[training.testing]
 
 
