@@ -218,6 +218,14 @@ def dropout(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
     return x * keep / (1 - p)
 
 
+def drop_features(
+    x: Sequence[Tensor], rows: Tensor, p: float, generator: torch.Generator | None
+) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Features as they stand on the grid after dropout, each position under a mask of its own, and its rows."""
+    x, rows = apart(x, rows)
+    return tuple(torch.cat([dropout(x_m[:-1], p, generator), x_m[-1:]]) for x_m in x), rows
+
+
 @contextmanager
 def seeded(seed: int, name: str) -> Iterator[None]:
     """Draw initial weights from a generator that belongs to (seed, name) alone.

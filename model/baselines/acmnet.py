@@ -26,7 +26,7 @@ from torch.nn import functional as F
 from model.inference import Group, Inference
 from model.mil import foreground_labels, highest, restated, select
 from model.options import AcmnetOptions
-from model.streams import Batch, Losses, PerStream, Shape, Snippets, apart, dropout, encode, joined
+from model.streams import Batch, Losses, PerStream, Shape, Snippets, drop_features, dropout, encode, joined
 
 
 class Baseline(nn.Module):
@@ -46,9 +46,8 @@ class Baseline(nn.Module):
     def forward(self, batch: Batch) -> Snippets:
         o = self.options
         x, rows = joined(batch.x), batch.rows
-        if o.early_dropout:  # each position has a mask of its own
-            x, rows = apart(x, rows)
-            x = (torch.cat([dropout(x[0][:-1], o.early_dropout, batch.generator), x[0][-1:]]),)
+        if o.early_dropout:
+            x, rows = drop_features(x, rows, o.early_dropout, batch.generator)
         (e,), _ = encode(x, rows, self.encoder)
         e = e.relu()  # (1, B T, H)
         attended = dropout(e, o.early_dropout, batch.generator)

@@ -40,7 +40,7 @@ from model.streams import (
     PerStream,
     Shape,
     Snippets,
-    apart,
+    drop_features,
     dropout,
     encode,
     joined,
@@ -164,9 +164,8 @@ class Baseline(nn.Module):
     def forward(self, batch: Batch) -> Snippets:
         o = self.options
         x, rows = joined(batch.x), batch.rows
-        if o.early_dropout:  # each position has a mask of its own
-            x, rows = apart(x, rows)
-            x = (torch.cat([dropout(x[0][:-1], o.early_dropout, batch.generator), x[0][-1:]]),)
+        if o.early_dropout:
+            x, rows = drop_features(x, rows, o.early_dropout, batch.generator)
         (e,), _ = encode(x, rows, self.encoder)
         u, extra = e.relu(), dict[str, Tensor]()
         if "boxes" in batch.memory:

@@ -197,7 +197,7 @@ def masked(system: System, z: Arrays, step: int) -> Iterator[None]:
             module = importlib.import_module(f"model.baselines.{system.baseline}")
             stack.enter_context(patch.object(module, system.draws, lambda *_: recorded.pop(0)))
         for name, module in list(sys.modules.items()):
-            if name.startswith("model.baselines.") and hasattr(module, "dropout"):
+            if name.startswith(("model.baselines.", "model.streams")) and hasattr(module, "dropout"):
                 stack.enter_context(patch.object(module, "dropout", dropout))
         yield
     assert not left, f"{len(left)} of the masks {names} are not used"
