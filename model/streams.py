@@ -203,13 +203,6 @@ def joined(x: Sequence[Tensor]) -> tuple[Tensor, ...]:
     return (torch.cat(tuple(x), -1),)
 
 
-def apart(x: Sequence[Tensor], rows: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-    """Features as they stand on the grid, and its rows 0 .. B T - 1, for what tells copies of a snippet apart."""
-    index = F.pad(rows.flatten(), (0, 1), value=x[0].shape[0] - 1)
-    positions = torch.arange(rows.numel(), device=rows.device).view(rows.shape)
-    return tuple(x_m.index_select(0, index) for x_m in x), positions
-
-
 def dropout(x: Tensor, p: float, generator: torch.Generator | None) -> Tensor:
     """Dropout with the mask drawn from ``generator``, so that a step stays a pure function; None: no dropout."""
     if generator is None or p == 0:
@@ -222,8 +215,10 @@ def drop_features(
     x: Sequence[Tensor], rows: Tensor, p: float, generator: torch.Generator | None
 ) -> tuple[tuple[Tensor, ...], Tensor]:
     """Features as they stand on the grid after dropout, each position under a mask of its own, and its rows."""
-    x, rows = apart(x, rows)
-    return tuple(torch.cat([dropout(x_m[:-1], p, generator), x_m[-1:]]) for x_m in x), rows
+    index = F.pad(rows.flatten(), (0, 1), value=x[0].shape[0] - 1)
+    grid = [x_m.index_select(0, index) for x_m in x]
+    positions = torch.arange(rows.numel(), device=rows.device).view(rows.shape)
+    return tuple(torch.cat([dropout(x_m[:-1], p, generator), x_m[-1:]]) for x_m in grid), positions
 
 
 @contextmanager
