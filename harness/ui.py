@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from harness.cli import Parser
+from harness.cli import Parser, hear_signals
+from harness.execute.leash import run_on_leash
 from harness.track.database import find_address, is_damaged, locate_artifacts, locked, mend_locations
 from harness.track.pages import PORT, list_tables, move_pages
 
@@ -15,7 +16,10 @@ LOCAL = "127.0.0.1"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Become the MLflow server; exit code 2 when there is nothing to show or the port is taken."""
+    """Run the MLflow server until a signal comes, or until this process or the one that started it is gone.
+
+    Exit codes: 2 there is nothing to show or the port is taken, 128 + n ended by signal n, else the server's.
+    """
     parser = Parser("python -m harness.ui", description="Browse tracked runs with MLflow.")
     parser.add_argument("--output", type=Path, default=Path("mlruns"), metavar="DIR", help="results (default: mlruns)")
     parser.add_argument("--port", type=int, default=PORT, help=f"port on 127.0.0.1 (default {PORT})")
@@ -26,7 +30,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     prepare_pages(arguments.output, arguments.port)
     print(f"http://{LOCAL}:{arguments.port} (runs: 'Model training', top left; Ctrl-C ends it)", flush=True)
     command = [sys.executable, "-m", "mlflow", *server(arguments.output, arguments.port)]
-    os.execve(sys.executable, command, os.environ | environment())
+    with hear_signals() as heard:
+        try:
+            return run_on_leash(command, os.environ | environment())
+        except KeyboardInterrupt:
+            return 128 + heard[0]
 
 
 def prepare_pages(output: Path, port: int) -> None:

@@ -162,9 +162,9 @@ def is_gone(group: int) -> bool:
     return False
 
 
-def wait_until(condition: Callable[[], bool]) -> bool:
-    """Whether a condition comes true before the patience ends."""
-    end = time.monotonic() + PATIENCE / 4
+def wait_until(condition: Callable[[], bool], seconds: float = PATIENCE / 4) -> bool:
+    """Whether a condition comes true in time."""
+    end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             return False
