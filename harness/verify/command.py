@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from harness.cli import check_output, guard, positive, slots
+from harness.cli import Parser, check_output, guard, positive, slots
 
 if TYPE_CHECKING:
     from harness.execute.events import Event
@@ -28,7 +28,7 @@ SHOWN = 5  # differences that are listed of a run
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    p = argparse.ArgumentParser("python -m harness.verify", description="Train finished runs again and compare.")
+    p = Parser("python -m harness.verify", description="Train finished runs again and compare.")
     p.add_argument("study", help="a study file, or the name of one in studies/")
     p.add_argument("--runs", type=positive, default=3, metavar="N", help="trainings, spread over the rows (default 3)")
     p.add_argument("--tolerance", type=float, default=POINTS, metavar="POINTS", help="on another machine (default 2)")
