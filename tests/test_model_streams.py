@@ -11,7 +11,7 @@ from model.case import Case, Step
 from model.clustering import class_logits, cosines, label_loss
 from model.options import OPTIONS
 from model.settings import CaseSettings
-from model.streams import Batch, PerStream, Shape, apart, collect, encode, spread
+from model.streams import Batch, PerStream, Shape, collect, drop_features, encode, spread
 
 NAMES = tuple(sorted(OPTIONS))
 M, B, T, D, C, H, K = 2, 4, 48, 6, 5, 8, 3
@@ -87,7 +87,7 @@ def test_encoders_together_are_convolutions_of_the_grid(kernel: int) -> None:
 
 def test_features_apart_are_a_copy_for_each_position() -> None:
     batch, other = once(), copied(once())
-    x, rows = apart(batch.x, batch.rows)
+    x, rows = drop_features(batch.x, batch.rows, 0.0, None)
     assert torch.equal(rows, other.rows)
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(x, other.x))
 
