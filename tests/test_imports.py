@@ -20,7 +20,9 @@ FOLDERS = ("harness", "model", "tests")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 
 BENCH = {f"harness.bench.{name}" for name in ("growth", "parts", "reference", "subject")}
-TORCH_AT_ONCE = {f"harness.compute.{name}" for name in ("batches", "checkpoint", "machine", "outer", "train")} | BENCH
+TORCH_AT_ONCE = {
+    f"harness.compute.{name}" for name in ("batches", "checkpoint", "machine", "optimiser", "outer", "train")
+} | BENCH
 TORCH = {"harness.predict", "harness.execute.worker", *TORCH_AT_ONCE}  # in the worker, late
 TORCH |= {"harness.bench.__main__", "harness.bench.processes"}  # late
 ONLY = {  # package -> harness modules that may import it at all

@@ -103,7 +103,7 @@ def time_step_parts(subject: Subject, rounds: int) -> Seconds:
         subject.indices = stratified(lengths, T, rng)
         loss = subject.compute_loss("fp32")
         stamp()
-        subject.state.optimizer.zero_grad(set_to_none=True)
+        subject.state.optimizer.clear_gradients()
         torch.autograd.backward(loss)
         stamp()
         subject.state.optimizer.step()

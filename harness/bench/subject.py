@@ -53,7 +53,7 @@ class Subject:
 
     def step(self, loss: Callable[[], Tensor]) -> None:
         """Forward and backward pass; the optimiser's step is the same for both and left out."""
-        self.state.optimizer.zero_grad(set_to_none=True)
+        self.state.optimizer.clear_gradients()
         torch.autograd.backward(loss())
 
     def compute_scores(self) -> dict[str, np.ndarray]:

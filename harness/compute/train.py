@@ -17,6 +17,7 @@ from harness.compute.batches import EVALUATION_VIDEOS, on_device
 from harness.compute.checkpoint import Course
 from harness.compute.grids import group_videos, join_parts
 from harness.compute.machine import describe_machine
+from harness.compute.optimiser import Adam
 from harness.compute.outer import draw_batch, prepare_test, read_clocks, refresh
 from harness.data.sampling import count_positions, orders, paired
 from harness.settings import Settings, Training
@@ -52,7 +53,7 @@ class State:
     """What changes while training: the model, its optimiser and what is carried from step to step (Q^R)."""
 
     case: Case
-    optimizer: torch.optim.Optimizer
+    optimizer: Adam
     carried: Carried
     device: torch.device
 
@@ -64,8 +65,8 @@ def start(settings: Settings, dataset: data.Dataset, streams: Streams, device: t
     shape = Shape(widths, train.labels.shape[1], settings.case.width)
     case = Case(settings.case, shape, streams.initial).to(device)
     training = settings.training
-    lr, betas, decay = training.lr * training.lr_scale, (0.9, training.beta2), training.weight_decay
-    optimizer = torch.optim.Adam(case.parameters(), lr, betas, weight_decay=decay, fused=True)
+    lr = training.lr * training.lr_scale
+    optimizer = Adam(case.parameters(), lr, training.beta2, training.weight_decay)
     return State(case, optimizer, case.initial(), device)
 
 
@@ -106,7 +107,7 @@ def update(state: State, batch: Batch) -> Step:
     """One optimiser step (Eq. 16); gradients stay readable until the next."""
     state.case.project_()
     step = state.case.step(state.carried, batch)
-    state.optimizer.zero_grad(set_to_none=True)
+    state.optimizer.clear_gradients()
     torch.autograd.backward(step.loss)
     state.optimizer.step()
     state.carried = step.carried
