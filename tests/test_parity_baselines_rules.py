@@ -16,6 +16,7 @@ import pytest
 from harness.compute.localize import find_pairs, upsample
 
 from support.baseline_settings import of_baseline
+from support.evaluations import WAYS, mean_average_precision
 from support.recordings import Pair, check, off
 from support.reference import INFERRED, arrays, changed, files, kind, numbers, parametrize, records
 from support.rules import RULES, Read, lists, rule
@@ -28,6 +29,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     parametrize(metafunc, "video", videos, [f"{p.stem}-{name}" for p, name in videos])
     timed = [(p, name) for p, name in videos if find_clock(p, name) is not None]
     parametrize(metafunc, "timed", timed, [f"{p.stem}-{name}" for p, name in timed])
+    judged = [p for p in halves if "evaluation" in records(p.with_suffix(".json"))]
+    parametrize(metafunc, "judged", judged, [p.stem for p in judged])
     parametrize(metafunc, "half", halves, [p.stem for p in halves])
 
 
@@ -128,3 +131,40 @@ def test_a_changed_clock_fails(timed: tuple[Path, str], tmp_path: Path) -> None:
     np.savez(tmp_path / "clocks.npz", **clocks | {name: off(clock, len(clock) // 2)})
     with pytest.raises(AssertionError):
         check(compared(tmp_path / path.name, name))
+
+
+def evaluate(path: Path) -> dict[str, Pair]:
+    """mAP of the product's detections, evaluated as the release does, with the recorded ones."""
+    values, found, truth = records(path.with_suffix(".json")), [np.zeros((0, 5))], []
+    classes, rate = values["class_names"], values["settings"]["fps"] / values["settings"]["frames_per_snippet"]
+    for number, name in enumerate(names(path)):
+        final = compared(path, name)["final"].ours  # (n, 4): class, score, start s, end s
+        spans = np.rint(rate * final[:, 2:])
+        found.append(np.column_stack([np.full(len(final), number), final[:, :2], spans]))
+        for own in values["ground_truth"].get(name, []):
+            ends = np.rint(rate * np.array(own["segment"]))
+            truth.append([number, classes.index(own["label"]), 0, *ends])
+    recorded = values["evaluation"]
+    assert set(recorded) == {"iou", "mAP_percent"}, f"evaluation: {sorted(recorded)} is not understood"
+    way, rows = WAYS[kind(path).removeprefix("inference/")], np.concatenate(found)
+    ours = [mean_average_precision(rows, np.array(truth), tiou, way) for tiou in recorded["iou"]]
+    return {"evaluation": Pair(np.array(ours), np.array(recorded["mAP_percent"]), 1e-8)}
+
+
+def test_released_evaluation(judged: Path) -> None:
+    check(evaluate(judged))
+
+
+def test_a_changed_evaluation_or_truth_fails(judged: Path, tmp_path: Path) -> None:
+    """Copies with one mAP off, and without a video's ground truth."""
+    values = records(judged.with_suffix(".json"))
+    elsewhere = {
+        name: [entry | {"segment": [0.0, 0.64]} for entry in own] for name, own in values["ground_truth"].items()
+    }
+    for wrong in (changed(values, ("evaluation", "mAP_percent", 0)), values | {"ground_truth": elsewhere}):
+        copy = tmp_path / judged.name
+        shutil.copy(judged, copy)
+        copy.with_suffix(".json").write_text(json.dumps(wrong))
+        compared.cache_clear()
+        with pytest.raises(AssertionError, match="evaluation"):
+            check(evaluate(copy))
