@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness import study
 from harness.compute.localize import find_pairs, upsample
 
 from support.baseline_settings import of_baseline
 from support.evaluations import WAYS, mean_average_precision
 from support.recordings import Pair, check, off
-from support.reference import INFERRED, arrays, changed, files, kind, numbers, parametrize, records
+from support.reference import INFERRED, SHARED, arrays, changed, files, kind, numbers, parametrize, records
 from support.rules import RULES, Read, lists, rule
 
 
@@ -168,3 +169,21 @@ def test_a_changed_evaluation_or_truth_fails(judged: Path, tmp_path: Path) -> No
         compared.cache_clear()
         with pytest.raises(AssertionError, match="evaluation"):
             check(evaluate(copy))
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("row", [2, 3])
+def test_table_8_has_acm_net_as_released_for_activitynet(row: int) -> None:
+    """Its rows state what the ActivityNet recordings of ACM-Net were made with."""
+    where = SHARED / "recordings"
+    own = study.load("table8").rows[row].settings
+    stated = records(where / "acmnet_activitynet_inference.json")["settings"]
+    assert rule("acmnet", own.localization, stated) == own.localization
+    h = json.loads(str(arrays(where / "acmnet_activitynet_f64.npz")["hyper"]))
+    o = own.case.options
+    assert [o.guide, o.separation, o.sparsity] == [h[name] for name in ("guide", "separation", "sparsity")]
+    assert [o.instance, 1, 1] == h["cls_weights"]
+    assert [o.r_instance, o.r_context, o.r_background] == [h[f"r_{n}"] for n in ("instance", "context", "background")]
+    assert (o.dropout, o.early_dropout, own.training.weight_decay) == (h["dropout"], h["dropout"], h["weight_decay"])
+    assert [o.cas_weight, 1 - o.cas_weight] == pytest.approx(stated["score_weights"])
+    assert o.cas_bonus == stated["oic_gamma"] / stated["oic_gamma_attention"]
