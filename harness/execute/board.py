@@ -94,7 +94,9 @@ class Board:
         table.add_column("", no_wrap=True, overflow="ellipsis", max_width=label)
         for seed in seeds:
             table.add_column(f"seed {seed}", justify="right", no_wrap=True)
-        cells = {(run.row, run.seed): self.cell(run) for run in study.runs if run.seed in seeds}
+        numbers = {row.number for row in rows}
+        shown = [run for run in study.runs if run.seed in seeds and run.row in numbers]
+        cells = {(run.row, run.seed): self.cell(run) for run in shown}
         for row in rows:
             table.add_row(f"{row.number} {escape(row.label)}", *(cells.get((row.number, seed), "") for seed in seeds))
         return table

@@ -14,7 +14,7 @@ from harness.store.records import Records
 from harness.track.stamps import identify_row, identify_run
 
 if TYPE_CHECKING:
-    from harness.study import Study
+    from harness.study import Run, Study
 
 LIBRARIES = ("numpy", "scipy", "pandas", "mlflow")
 CHANGES = 400  # lines of uncommitted changes that a page shows
@@ -81,9 +81,11 @@ def list_changes() -> list[str]:
 def list_links(study: "Study", addresses: Mapping[str, str]) -> list[dict[str, Any]]:
     """Per row the address of its MLflow run and of its seeds' runs, as far as they are mirrored (``track.stamps``)."""
     out = []
+    runs: dict[int, list[Run]] = {row.number: [] for row in study.rows}
+    for run in study.runs:
+        runs[run.row].append(run)
     for row in study.rows:
-        runs = [run for run in study.runs if run.row == row.number]
-        seeds = [(run.seed, addresses.get(identify_run(run), "")) for run in runs]
+        seeds = [(run.seed, addresses.get(identify_run(run), "")) for run in runs[row.number]]
         own = addresses.get(identify_row(row), "")
         out.append({"row": row, "link": own, "seeds": [(seed, link) for seed, link in seeds if link]})
     return out if any(entry["link"] for entry in out) else []

@@ -27,7 +27,10 @@ WINDOW = 0.05  # share of a training over which a curve is averaged to give its 
 
 @dataclass(frozen=True)
 class Record:
-    """One run as it was when read: its status, training.json and result.json (empty: none); arrays come when asked."""
+    """One run as it was when read: its status, training.json and result.json (empty: none); arrays come when asked.
+
+    Both are without their settings, which are the run's own: thousands of runs fit into memory.
+    """
 
     run: "Run"
     status: str  # "ok", "stale" (other sources), "failed", "nan" or "missing"
@@ -91,8 +94,16 @@ class Records:
     def of(self, row: int, column: str | None = None) -> list[Record]:
         """Finished records of a row, one per seed, under its first column's scoring unless another is named."""
         name = column or self.study.columns[0].name
-        mine = [record for record in self.records if record.run.row == row and name in record.run.columns]
+        mine = [record for record in self.by_row.get(row, []) if name in record.run.columns]
         return [record for record in mine if record.finished]
+
+    @cached_property
+    def by_row(self) -> Mapping[int, list[Record]]:
+        """All records of each row, by its number."""
+        out: dict[int, list[Record]] = {}
+        for record in self.records:
+            out.setdefault(record.run.row, []).append(record)
+        return out
 
     @cached_property
     def values(self) -> Mapping[tuple[int, str], Mapping[int, float]]:
@@ -162,6 +173,11 @@ def read_runs(runs: Sequence["Run"], root: Path) -> Iterable[Record]:
     for run in runs:
         key = run.training_key
         if key not in trainings:
-            trainings[key] = results.read_training(root, key) or {}
-        result = results.read_result(root, key, run.scoring_key) or {}
+            trainings[key] = drop_settings(results.read_training(root, key))
+        result = drop_settings(results.read_result(root, key, run.scoring_key))
         yield Record(run, results.state(trainings[key], result, run.settings), trainings[key], result, root)
+
+
+def drop_settings(content: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """A stored record without its settings; empty for none."""
+    return {name: value for name, value in (content or {}).items() if name != "settings"}

@@ -89,12 +89,9 @@ def mirror_rows(experiment: Experiment, records: "Records") -> int:
     """Mirror rows and their seeds; returns how many seeds are new."""
     new = 0
     differing = find_differences(records.study.rows)
-    by_row: dict[int, list[Record]] = {}
-    for record in records.records:
-        if record.training:
-            by_row.setdefault(record.run.row, []).append(record)
     for row in records.study.rows:
-        mine, settings = by_row.get(row.number, []), {"row": row.number, **differing[row.number]}
+        mine = [record for record in records.by_row.get(row.number, []) if record.training]
+        settings = {"row": row.number, **differing[row.number]}
         name = f"r{row.number:0{len(str(len(records.study.rows)))}}"  # so names sort as rows do
         parent = mirror_row(experiment, records, row, name, settings)
         for record in mine:
@@ -112,8 +109,7 @@ def mirror_row(
     identity = stamps.identify_row(row)
     found = experiment.known.get(identity)
     if found is None:
-        mine = [record for record in records.records if record.run.row == row.number]
-        start, _ = series.measure_span(mine)
+        start, _ = series.measure_span(records.by_row.get(row.number, []))
         found = experiment.open(identity, f"{name} {row.label}", {"kind": "row"}, start)
         published = {column: float(value) for column, value in row.paper.items() if value is not None}
         paper = {f"paper/{series.spell(column)}": value for column, value in published.items()}
