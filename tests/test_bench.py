@@ -51,6 +51,7 @@ def test_all_parts_are_reported(found) -> None:
     assert set(found["step"]) == set(STEP_PARTS)
     assert set(found["growth"]["step"]) == {"videos", "T", "D", "K"}
     assert {"memory", "run", "study", "data"} <= set(found)
+    assert {"report", "mirror", "plan of a full store"} <= set(found["many runs"])
 
 
 @pytest.mark.slow

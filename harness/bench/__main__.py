@@ -22,11 +22,12 @@ class Effort(NamedTuple):
     steps: int
     evaluations: int
     runs: bool
+    many: tuple[int, ...] = ()  # numbers of runs of a dry worker
 
 
 SCALES = {  # tiny .. paper: the embedded data set; activitynet: generated features
-    "tiny": Effort(10, 3, True),
-    "default": Effort(10, 3, True),
+    "tiny": Effort(10, 3, True, (10, 20)),
+    "default": Effort(10, 3, True, (100, 200, 400, 800)),
     "paper": Effort(5, 3, False),
     "activitynet": Effort(5, 3, False),
 }
@@ -60,6 +61,10 @@ def measure_alone(options: argparse.Namespace, effort: Effort, rounds: int) -> d
     if effort.runs:
         found["run"] = processes.measure_run(options.scale, options.output)
         found["study"] = processes.measure_study(options.output)
+    if effort.many:
+        from harness.bench.scale import measure_scale
+
+        found["many runs"] = measure_scale(effort.many)
     return found
 
 

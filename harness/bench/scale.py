@@ -30,25 +30,32 @@ if TYPE_CHECKING:
     from harness.study import Study
 
 SEEDS = 10
-RUNS = (100, 200, 400, 800)
 SLOTS = 2
+MEMORY = "memory above that of few runs, MB"
 POINTS = 120  # training steps of a run at tiny scale
 CURVES = 28  # monitors of a step with clusters
 
 
-def measure_scale(runs: Sequence[int] = RUNS, mirrored: bool = True) -> dict[str, Any]:
-    """Seconds, and megabytes of the report, against the number of runs, each with its exponent; and per run."""
+def measure_scale(runs: Sequence[int], mirrored: bool = True) -> dict[str, Any]:
+    """Processor seconds of each part against the number of runs, with its exponent; seconds a run; memory in MB."""
     found = [call_alone(measure_size, number, mirrored) for number in runs]
-    largest, most = found[-1], runs[-1]
     out: dict[str, Any] = {}
-    for name in largest:
+    for name in (parts := list(found[-1])[:-1]):
         values = [one[name] for one in found]
         out[name] = {"exponent": fit_exponent(runs, values), "sizes": list(runs), "seconds": values}
-    return out | {"per run": {name: value / most for name, value in largest.items()}}
+    out["seconds a run"] = {name: found[-1][name] / runs[-1] for name in parts}
+    return out | {MEMORY: [one[MEMORY] for one in found]}
 
 
 def measure_size(runs: int, mirrored: bool) -> dict[str, float]:
-    """Everything once, with so many runs in a store of its own."""
+    """The parts in a process of its own; a first pass, which imports and caches, is not counted."""
+    time_parts(SEEDS, mirrored)
+    before = read_peak()
+    return time_parts(runs, mirrored) | {MEMORY: read_peak() - before}
+
+
+def time_parts(runs: int, mirrored: bool) -> dict[str, float]:
+    """Each part once, with so many runs in a store of its own."""
     with TemporaryDirectory() as folder:
         root = Path(folder)
         path = write_study(root, runs // SEEDS)
@@ -62,12 +69,7 @@ def measure_size(runs: int, mirrored: bool) -> dict[str, float]:
             steps["mirror"] = lambda own: mirror(own, root)
         seconds = {"load": time_process(partial(load_study, path, root))}
         own = load_study(path, root)
-        for name, work in steps.items():
-            before = read_peak()
-            seconds[name] = time_process(partial(work, own))
-            if name == "report":
-                seconds["report, MB"] = max(read_peak() - before, 0.1)
-        return seconds
+        return seconds | {name: time_process(partial(work, own)) for name, work in steps.items()}
 
 
 def time_process(work: Callable[[], Any]) -> float:
