@@ -221,3 +221,19 @@ def test_claims_are_one_aligned_line_each(stored, width):
     lines = [line for line in console.export_text().splitlines() if "beats" in line]
     assert len(lines) == 3
     assert all(re.search(r"appears +row 2 beats row 1 on mAP +\+2\.\d+ \[.+\] +\+2 +5", line) for line in lines)
+
+
+def test_forest_shows_the_verdicts_of_the_report(stored, monkeypatch):
+    """They are judged once, and drawn anew where they change though no result of the study has."""
+    loaded, root = stored
+    found, calls, judge = records.read(loaded, root), [], claims.judge
+    monkeypatch.setattr(claims, "judge", lambda read: calls.append(read) or judge(read))
+    monkeypatch.setattr(forest, "judge", lambda read: pytest.fail("judged again"))
+    writing.write_report(found)
+    assert len(calls) == 1
+    picture = writing.locate_report(loaded, root) / "forest.png"
+    before = picture.read_bytes()
+    changed = [replace(verdict, status="undecided", words="undecided") for verdict in judge(found)]
+    monkeypatch.setattr(claims, "judge", lambda read: changed)
+    writing.write_report(found)
+    assert picture.read_bytes() != before

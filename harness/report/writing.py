@@ -52,8 +52,8 @@ def write_report(
     """
     place = locate_report(records.study, records.root)
     place.mkdir(parents=True, exist_ok=True)
-    drawn, troubles = draw_figures(records, place, videos=videos, say=say)
     cells, verdicts, notes = tables.make_cells(records), claims.judge(records), list_notes(records)
+    drawn, troubles = draw_figures(records, place, videos=videos, verdicts=verdicts, say=say)
     overall = describe_gains(summarise_gains(records))
     report = Report(records, place, cells, verdicts, notes, drawn, troubles, overall)
     texts = {

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from harness.report.figures import style
+from harness.report.figures.drawing import Drawn
+from harness.report.notation import spell_settings
 from harness.search.findings import Findings, average, show
 from harness.search.trials import Trial
 from harness.study.tune import get_value
@@ -25,30 +27,22 @@ LEAST = 4  # complete trials, with fewer a figure shows nothing
 SMALL = 8  # points, of tick labels that are many
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure as written."""
-
-    path: Path
-    title: str
-    caption: str
+Sketch = tuple["Figure", str]  # a figure and its caption
 
 
-Drawn = tuple["Figure", str]
-
-
-def draw_figures(found: Findings, folder: Path) -> tuple[list[Picture], list[str]]:
+def draw_figures(found: Findings, folder: Path) -> tuple[list[Drawn], list[str]]:
     """Draw what there is enough of into ``folder``; returns the pictures, and what could not be drawn."""
     if len(list_complete(found)) < LEAST:
         return [], [f"Figures need {LEAST} complete trials; there are {len(list_complete(found))}."]
     pictures = []
     with style.apply_style():
         for name, (title, draw) in FIGURES.items():
-            drawn = draw(found)
-            if drawn is None:
+            sketch = draw(found)
+            if sketch is None:
                 continue
-            style.save_figure(drawn[0], folder / name)
-            pictures.append(Picture(folder / f"{name}.png", title, drawn[1]))
+            figure, caption = sketch
+            style.save_figure(figure, folder / name)
+            pictures.append(Drawn(name, folder / f"{name}.png", f"{title}.", caption, f"{title}: {caption}"))
     return pictures, []
 
 
@@ -56,7 +50,7 @@ def list_complete(found: Findings) -> list[Trial]:
     return [trial for trial in found.done if trial.state == "complete"]
 
 
-def draw_history(found: Findings) -> Drawn:
+def draw_history(found: Findings) -> Sketch:
     """The first objective trial by trial, and the best so far."""
     import matplotlib.pyplot as plt
 
@@ -87,7 +81,7 @@ def name_objective(found: Findings) -> str:
     return f"{found.task.metrics[0]} (held-out videos)"
 
 
-def draw_slices(found: Findings) -> Drawn:
+def draw_slices(found: Findings) -> Sketch:
     """The first objective over each setting alone, the most important one first."""
     import matplotlib.pyplot as plt
 
@@ -103,7 +97,7 @@ def draw_slices(found: Findings) -> Drawn:
     figure.supylabel(name_objective(found), fontsize="medium")
     figure.tight_layout()
     text = "Each dot is a trial, darker ones came later; the star is the winner, the dashed line the default value."
-    return figure, f"{text} Settings stand in the order of their importance, {paths[0]} first."
+    return figure, f"{text} Settings stand in the order of their importance, {name_setting(paths[0])} first."
 
 
 def order_settings(found: Findings) -> list[str]:
@@ -128,7 +122,7 @@ def fill_slice(axes: "Axes", found: Findings, path: str) -> None:
         axes.set_xlim(widen(low, high, scale.log))
     if scale.choices:
         axes.set_xticks(range(len(scale.choices)), scale.choices, rotation=30 if len(scale.choices) > 3 else 0)
-    axes.set_xlabel(shorten(path))
+    axes.set_xlabel(label_setting(path))
     axes.tick_params(labelsize=SMALL)
 
 
@@ -163,18 +157,24 @@ def widen(low: float, high: float, log: bool) -> tuple[float, float]:
     return low - room, high + room
 
 
-def shorten(path: str) -> str:
-    """A setting's name on an axis: its group is left out."""
-    return path.removeprefix("case.").removeprefix("options.").removeprefix("localization.").removeprefix("training.")
+def name_setting(path: str) -> str:
+    """A setting in a caption: by the paper's symbol where it has one, else without its group."""
+    spelt = spell_settings(path)
+    return spelt if spelt != path else path.rpartition(".")[2].replace("_", " ")
 
 
-def draw_importances(found: Findings) -> Drawn | None:
+def label_setting(path: str) -> str:
+    """A setting's name on an axis."""
+    return style.spell(name_setting(path))
+
+
+def draw_importances(found: Findings) -> Sketch | None:
     """Share of the objective's variance that each setting explains."""
     import matplotlib.pyplot as plt
 
     if not found.influence:
         return None
-    names = [shorten(path) for path, _, _ in found.influence]
+    names = [label_setting(path) for path, _, _ in found.influence]
     shares = [100 * share for _, share, _ in found.influence]
     spread = [100 * half if isfinite(half) else 0.0 for _, _, half in found.influence]
     figure, axes = plt.subplots(figsize=(style.COLUMN * 1.2, 0.8 + 0.26 * len(names)))
@@ -182,13 +182,13 @@ def draw_importances(found: Findings) -> Drawn | None:
     axes.invert_yaxis()
     axes.set(xlabel="share of the objective's variance (%)", xlim=(0, 100))
     path, share, half = found.influence[0]
-    text = f"{path} explains most of the objective's variance over the trials, {100 * share:.0f} %"
+    text = f"{name_setting(path)} explains most of the objective's variance over the trials, {100 * share:.0f} %"
     text += " (fANOVA; mean and 95 % interval over the search's seeds)."
     doubt = " Its interval is wider than that: too few trials to rank the settings."
     return figure, text + (doubt if half > share else "")
 
 
-def draw_parallel(found: Findings) -> Drawn:
+def draw_parallel(found: Findings) -> Sketch:
     """Every trial as a line through its settings; the best quarter in colour."""
     import matplotlib.pyplot as plt
 
@@ -207,7 +207,7 @@ def draw_parallel(found: Findings) -> Drawn:
     for x, path in enumerate(paths):
         axes.text(x, -0.06, find_end(found, path, 0), ha="center", va="top", fontsize=SMALL)
         axes.text(x, 1.06, find_end(found, path, -1), ha="center", va="bottom", fontsize=SMALL)
-    axes.set_xticks(range(len(paths)), [shorten(path) for path in paths], rotation=30, ha="right")
+    axes.set_xticks(range(len(paths)), [label_setting(path) for path in paths], rotation=30, ha="right")
     axes.tick_params(axis="x", pad=14)
     axes.set(ylim=(-0.05, 1.05), yticks=[])
     axes.grid(visible=True, axis="x")
@@ -237,7 +237,7 @@ def find_end(found: Findings, path: str, end: int) -> str:
     return show(list_ends(found, path)[end])
 
 
-def draw_front(found: Findings) -> Drawn | None:
+def draw_front(found: Findings) -> Sketch | None:
     """Each pair of objectives, the Pareto trials joined."""
     import matplotlib.pyplot as plt
 
@@ -258,7 +258,7 @@ def draw_front(found: Findings) -> Drawn | None:
     return figure, f"{text}; the star is trial {found.best.number}, which is compared on the test split."
 
 
-FIGURES: Mapping[str, tuple[str, Callable[[Findings], Drawn | None]]] = {  # file name -> title, drawing
+FIGURES: Mapping[str, tuple[str, Callable[[Findings], Sketch | None]]] = {  # file name -> title, drawing
     "history": ("How the search went", draw_history),
     "importances": ("Which settings matter", draw_importances),
     "slice": ("The objective over each setting", draw_slices),

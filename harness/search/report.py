@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import yaml
 
+from harness.report.figures.drawing import Drawn
 from harness.report.writing import locate_report
-from harness.search.figures import Picture, draw_figures
+from harness.search.figures import draw_figures
 from harness.search.findings import Comparison, Findings, average, show, word_verdict
 from harness.search.task import MEASURED, Task
 from harness.store import files
@@ -114,7 +115,7 @@ def format_cells(line: Comparison) -> list[str]:
     return [line.metric, *spread, f"{d.delta:+.2f}", f"[{d.low:.2f}, {d.high:.2f}]", f"{d.p:.2g}", str(d.n)]
 
 
-def format_markdown(found: Findings, notes: Sequence[str], pictures: Sequence[Picture]) -> str:
+def format_markdown(found: Findings, notes: Sequence[str], pictures: Sequence[Drawn]) -> str:
     """report.md."""
     comparison = [format_cells(line) for line in found.comparison]
     influence = [(path, f"{share:.3f}", f"{half:.3f}") for path, share, half in found.influence]
@@ -140,7 +141,7 @@ def format_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *lines))
 
 
-def format_page(found: Findings, notes: Sequence[str], pictures: Sequence[Picture], journal: Path) -> str:
+def format_page(found: Findings, notes: Sequence[str], pictures: Sequence[Drawn], journal: Path) -> str:
     """report.html, self-contained."""
     from harness.report.page import make_environment
 

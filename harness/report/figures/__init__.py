@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from harness.claims.verdicts import Verdict
     from harness.study import Study
 
 __all__ = ["Drawing", "Drawn", "Say", "draw_figures", "ignore"]
@@ -45,12 +46,13 @@ def draw_figures(
     folder: Path,
     names: Sequence[str | Draw] | None = None,
     videos: Sequence[str] = (),
+    verdicts: Sequence["Verdict"] | None = None,
     say: Say = ignore,
 ) -> tuple[list[Drawn], list[str]]:
     """Draw ``names`` (default: what the study asks for) into ``folder``: what was drawn, and what failed with why.
 
     A figure that fails costs itself alone. ``videos``: the test videos whose time lines are shown; ConfigError where
-    one is none. A name may be a function of one's own.
+    one is none. ``verdicts``: on the claims, where they were judged before. A name may be a function of one's own.
     """
     wanted = choose_figures(records, videos) if names is None else names
     drawn: list[Drawn] = []
@@ -60,7 +62,7 @@ def draw_figures(
     for name in dict.fromkeys(wanted):
         say(f"drawing {name_file(name)}")
         try:
-            found = draw_figure(name, records, folder, videos)
+            found = draw_figure(name, records, folder, videos, verdicts)
         except Exception as error:
             remove_files(folder / name_file(name))
             troubles.append(f"Figure '{name_file(name)}' could not be drawn ({type(error).__name__}: {error}).")
@@ -102,14 +104,19 @@ def shorten_hint(video: str, ids: Sequence[str]) -> str:
     return f"{near}allowed: {', '.join(names[:5])}" + (f" ... ({len(names)} videos)" if len(names) > 5 else "")
 
 
-def draw_figure(name: str | Draw, records: Records, folder: Path, videos: Sequence[str]) -> Drawn | None:
+def draw_figure(
+    name: str | Draw, records: Records, folder: Path, videos: Sequence[str], verdicts: Sequence["Verdict"] | None
+) -> Drawn | None:
     """One figure as files, those from before when nothing it shows has changed; None where there is nothing to draw."""
     path = folder / name_file(name)
     with find_modules(records.study):
         draw, title = find_function(name)
         if name == "timelines" and videos:
             draw = partial(draw, videos=videos)  # type: ignore[call-arg]
-        digest = digest_inputs(draw, title, records, videos)
+        if name == "forest":
+            draw = partial(draw, verdicts=verdicts)  # type: ignore[call-arg]
+        shown = [str(verdict) for verdict in verdicts or ()] if name == "forest" else sorted(videos)
+        digest = digest_inputs(draw, title, records, shown)
         known = read_json(path.with_suffix(".json")) or {}
         if known.pop("digest", "") == digest and path.with_suffix(".png").exists():
             return Drawn(path=path.with_suffix(".png"), **known)
@@ -177,8 +184,11 @@ def describe_scope(study: "Study") -> str:
     return f"Measured on {study.data}, preset {presets}."
 
 
-def digest_inputs(draw: Draw, title: str, records: Records, videos: Sequence[str]) -> str:
-    """Digest of what a figure shows: the results' keys, sources and times, the study's words, and the drawing code."""
+def digest_inputs(draw: Draw, title: str, records: Records, shown: Sequence[str]) -> str:
+    """Digest of what a figure shows: the results' keys, sources and times, the study's words, and the drawing code.
+
+    ``shown``: what else is in this figure alone.
+    """
     study = records.study
     states = [
         (record.status, record.training.get("finished"), record.result.get("finished")) for record in records.records
@@ -191,5 +201,5 @@ def digest_inputs(draw: Draw, title: str, records: Records, videos: Sequence[str
     if own and Path(own).is_file():
         files.append(Path(own))
     code = [sources.code(path.read_text(encoding="utf-8")) for path in files]
-    content: list[Any] = [title, words, rows, runs, states, sorted(videos), code]
+    content: list[Any] = [title, words, rows, runs, states, list(shown), code]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]

@@ -23,11 +23,11 @@ COLOURS = {"supported": style.BACKGROUND, "contradicted": style.FOREGROUND, "sma
 Entry = tuple[Verdict, np.ndarray]  # a claim and the differences of its seeds
 
 
-def draw_forest(records: Records) -> Drawing | None:
-    """A line per claim; differences in percent have one axis, others a second one."""
+def draw_forest(records: Records, verdicts: Sequence[Verdict] | None = None) -> Drawing | None:
+    """A line per claim; differences in percent have one axis, others a second one. ``verdicts``: judged before."""
     import matplotlib.pyplot as plt
 
-    entries = list_entries(records)
+    entries = list_entries(records, judge(records) if verdicts is None else verdicts)
     groups = [group for group in entries if group]
     if not groups:
         return None
@@ -48,12 +48,12 @@ def draw_forest(records: Records) -> Drawing | None:
     return Drawing(figure, caption, f"A line for each claim. {'; '.join(lines)}.")
 
 
-def list_entries(records: Records) -> tuple[list[Entry], list[Entry]]:
+def list_entries(records: Records, verdicts: Sequence[Verdict]) -> tuple[list[Entry], list[Entry]]:
     """Measured claims in percent, and others."""
     percent: list[Entry] = []
     others: list[Entry] = []
     metrics = {column.name: column.metric for column in records.study.columns}
-    for claim, verdict in zip(records.study.claims, judge(records)):
+    for claim, verdict in zip(records.study.claims, verdicts):
         seeds = find_seeds(collect(records, claim).differences, verdict)
         if seeds.size:
             alike = all(is_percent(metrics[name]) for name in claim.columns)
