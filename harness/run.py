@@ -157,12 +157,12 @@ def publish(study: "Study", root: Path, console: "Console", mlflow: bool = True)
 def tolerate_mlflow() -> Iterator[Any]:
     """Gives the module that mirrors. Trouble with MLflow is told and costs no result."""
     from harness.track import mirror
+    from harness.track.database import tell_trouble
 
     try:
         yield mirror
     except Exception as error:
-        print(f"MLflow could not be brought up to date: {type(error).__name__}: {error}", file=sys.stderr)
-        print("results are kept; later: python -m harness.track sync STUDY", file=sys.stderr)
+        tell_trouble(error)
 
 
 def name_pages(root: Path) -> str:

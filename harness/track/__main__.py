@@ -1,6 +1,7 @@
 """``python -m harness.track sync STUDY ...``: mirror what the run store holds of studies to MLflow, without training.
 
-``--rebuild`` moves the database aside first. Exit codes as of harness.run.
+``--rebuild`` moves the database aside first. Exit codes: 0 all is there, 1 MLflow could not be reached or written,
+2 bad input, 130 interrupted.
 """
 
 import argparse
@@ -50,7 +51,11 @@ def synchronise(arguments: argparse.Namespace) -> int:
     if arguments.rebuild and (root / "mlflow.db").exists():
         print(f"moved aside: {database.move_aside(root)}")
     for one in studies:
-        print(mirror_runs(records.read(one, root), commit()))
+        try:
+            print(mirror_runs(records.read(one, root), commit()))
+        except Exception as error:
+            database.tell_trouble(error)
+            return 1
     return 0
 
 

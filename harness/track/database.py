@@ -43,6 +43,12 @@ def has_server() -> bool:
     return "MLFLOW_TRACKING_URI" in os.environ
 
 
+def tell_trouble(error: Exception) -> None:
+    """Say that MLflow could not be reached or written, and that nothing is lost by that."""
+    print(f"MLflow could not be brought up to date: {type(error).__name__}: {error}", file=sys.stderr)
+    print("results are kept; later: python -m harness.track sync STUDY", file=sys.stderr)
+
+
 def silence() -> None:
     """No telemetry, no migration chatter; set before mlflow is imported."""
     os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="true")

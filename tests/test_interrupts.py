@@ -1,0 +1,49 @@
+"""Ctrl-C while a command is still importing ends it as the signal does: no traceback."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support import faults
+
+HOME = Path(__file__).resolve().parents[1]
+COMMANDS = ("run", "report", "search", "predict", "evaluate", "verify", "bench", "data", "track", "ui")
+
+
+@pytest.fixture
+def interrupted(tmp_path):
+    """A function that runs a command in which the first import of argparse is hit by SIGINT."""
+    (tmp_path / "argparse.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(5)\nprint('went on')\n"
+    )
+
+    def run(command, **options):
+        environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{HOME}"}
+        call = [sys.executable, *command]
+        return subprocess.run(call, env=environment, capture_output=True, text=True, check=False, timeout=60, **options)
+
+    return run
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_interrupted_import_says_nothing(name, interrupted):
+    done = interrupted(["-m", f"harness.{name}", "--help"], **faults.HEARING)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_nohup_and_background_stay_deaf(interrupted):
+    """A shell lets background processes ignore SIGINT; that is left as it is."""
+    done = interrupted(
+        ["-m", "harness.evaluate", "--help"], preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN)
+    )
+    assert done.stdout == "went on\n"
+
+
+def test_an_import_by_others_changes_no_handler():
+    code = "import signal, harness; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    environment = os.environ | {"PYTHONPATH": str(HOME)}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60, **faults.HEARING)
