@@ -174,12 +174,13 @@ def name_pages(root: Path) -> str:
 
 def tell_lacking(read: "Records") -> bool:
     """Name each training without result once, with its log; returns whether there is none."""
-    from harness.store import results
-
     lacking = {record.run.training_key: record for record in read.records if not record.finished}
-    for key, record in sorted(lacking.items()):
-        log = results.training_folder(read.root, key) / "log.txt"
-        print(f"no result: {read.study.name} {key}: {record.training.get('reason', '')}; log: {log}", file=sys.stderr)
+    tried = {key: record for key, record in lacking.items() if record.training or record.log().exists()}
+    for key, record in sorted(tried.items()):
+        reason = record.training.get("reason", "")
+        print(f"no result: {read.study.name} {key}: {reason}; log: {record.log()}", file=sys.stderr)
+    if left := len(lacking) - len(tried):
+        print(f"not started: {left} trainings of {read.study.name}; the same command does them", file=sys.stderr)
     return not lacking
 
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness import sources, study
+from harness import run, sources, study
 from harness.report import card, command, terminal, writing
 from harness.report.figures import Drawn
 from harness.report.matrix import Matrix
-from harness.report.notes import list_notes
+from harness.report.notes import describe_gaps, list_notes
 from harness.report.reading import read_grown_records
 from harness.store import records
 
@@ -105,8 +105,17 @@ def test_failed_runs_are_marked_and_the_claim_is_open(tmp_path):
     stores.fill(loaded, root, failed={(2, 1)})
     text = (write(loaded, root) / "table.md").read_text()
     assert "(4/5)" in text
-    assert "of 15 runs have no result" in text
+    assert "1 of 15 runs have no result (their cells say n/N)" in text
     assert "undecided on the test bed" in (root / "reports/made/claims.md").read_text()
+
+
+def test_the_note_says_why_runs_have_no_result(tmp_path):
+    """The most frequent reasons, each with its number, in one line each."""
+    root = tmp_path / "mlruns"
+    stores.fill(stores.load(tmp_path, seeds="2"), root, failed={(1, 0), (1, 1)})
+    loaded = stores.load(tmp_path, seeds="3")
+    (gaps,) = describe_gaps(records.read(loaded, root))
+    assert gaps == "5 of 9 runs have no result (their cells say n/N): 3 not run; 2 failed: made to."
 
 
 def test_figures_are_inlined_with_their_captions(stored, monkeypatch):
@@ -237,3 +246,14 @@ def test_forest_shows_the_verdicts_of_the_report(stored, monkeypatch):
     monkeypatch.setattr(claims, "judge", lambda read: changed)
     writing.write_report(found)
     assert picture.read_bytes() != before
+
+
+def test_runs_that_were_not_started_are_counted_and_not_named(tmp_path, capsys):
+    """After --fail-fast: what failed is named with its log, the rest is one line."""
+    root = tmp_path / "mlruns"
+    stores.fill(stores.load(tmp_path, seeds="1"), root, failed={(1, 0)})
+    assert not run.tell_lacking(records.read(stores.load(tmp_path, seeds="5"), root))
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("no result: made ")
+    assert "made to; log: " in first
+    assert re.fullmatch(r"not started: \d+ trainings of made; the same command does them", second)

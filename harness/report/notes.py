@@ -1,14 +1,17 @@
 """What must be said beside a table: where and how it was measured, and what is missing."""
 
-from collections.abc import Sequence
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from harness.claims import verdicts as claims
 from harness.claims.flatness import describe_drift
-from harness.store.records import FINISHED, Records
+from harness.store.records import FINISHED, Record, Records
 
 if TYPE_CHECKING:
     from harness.study import Study
+
+REASONS = 3  # the most frequent ones that are told
+LONGEST = 100  # characters of a reason
 
 
 def list_notes(records: Records) -> list[str]:
@@ -17,7 +20,7 @@ def list_notes(records: Records) -> list[str]:
     if study.missing:
         return [f"Not measured: {study.missing}.", *quote_study(study)]
     drift = [] if claims.mechanics(study) else describe_drift(records)
-    return [*describe_measurement(study), *drift, *describe_gaps(records.states), *quote_study(study)]
+    return [*describe_measurement(study), *drift, *describe_gaps(records), *quote_study(study)]
 
 
 def describe_measurement(study: "Study") -> list[str]:
@@ -41,11 +44,29 @@ def describe_measurement(study: "Study") -> list[str]:
     return out
 
 
-def describe_gaps(states: Sequence[str]) -> list[str]:
-    """Notes on runs without result and on results of older sources."""
+def describe_gaps(records: Records) -> list[str]:
+    """Notes on runs without result, with the reasons, and on results of older sources."""
+    states = records.states
     missing, stale = sum(state not in FINISHED for state in states), states.count("stale")
-    out = [f"{missing} of {len(states)} runs have no result: n/N marks their cells."] if missing else []
+    out = []
+    if missing:
+        reasons = "; ".join(f"{count} {reason}" for reason, count in count_reasons(records).most_common(REASONS))
+        out = [f"{missing} of {len(states)} runs have no result (their cells say n/N): {reasons}."]
     return out + ([f"{stale} of {len(states)} results are of other sources than these (stale)."] if stale else [])
+
+
+def count_reasons(records: Records) -> Counter[str]:
+    """Why runs have no result, and how many have none for it."""
+    lacking = [record for record in records.records if record.status not in FINISHED]
+    return Counter(tell_reason(record) for record in lacking)
+
+
+def tell_reason(record: Record) -> str:
+    """Why a run has no result: "failed: ValueError: ..." in one short line."""
+    if record.status == "missing":
+        return "not run"
+    lines = str(record.training.get("reason", "")).splitlines() or [""]
+    return f"{'not finite' if record.status == 'nan' else 'failed'}: {lines[0][:LONGEST].rstrip('.')}"
 
 
 def quote_study(study: "Study") -> list[str]:
