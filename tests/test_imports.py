@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("harness", "model", "tests")
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 
-BENCH = {f"harness.bench.{name}" for name in ("growth", "parts", "reference", "subject")}
+BENCH = {f"harness.bench.{name}" for name in ("growth", "scale", "parts", "reference", "subject")}
 TORCH_AT_ONCE = {
     f"harness.compute.{name}" for name in ("batches", "checkpoint", "machine", "optimiser", "outer", "train")
 } | BENCH

@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 
 from harness import run, sources, study
+from harness.claims import verdicts as claims
 from harness.report import card, command, terminal, writing
-from harness.report.figures import Drawn
+from harness.report.figures import Drawn, forest
 from harness.report.matrix import Matrix
 from harness.report.notes import describe_gaps, list_notes
 from harness.report.reading import read_grown_records
