@@ -23,9 +23,7 @@ NEW = "a new folder"
 
 def build_parser() -> argparse.ArgumentParser:
     """The command line."""
-    out = Parser(
-        "python -m harness.data", description="Check, draw, convert, make and import data sets."
-    )
+    out = Parser("python -m harness.data", description="Check, draw, convert, make and import data sets.")
     commands = out.add_subparsers(dest="command", required=True, metavar="COMMAND")
     check = commands.add_parser("check", help="read everything once and list all that is wrong")
     check.add_argument("data", metavar="NAME|PATH", help=DATA)
