@@ -174,8 +174,10 @@ def test_a_changed_evaluation_or_truth_fails(judged: Path, tmp_path: Path) -> No
 @pytest.mark.shared
 @pytest.mark.parametrize("row", [2, 3])
 def test_table_8_has_acm_net_as_released_for_activitynet(row: int) -> None:
-    """Its rows state what the ActivityNet recordings of ACM-Net were made with."""
+    """Its rows state what the ActivityNet recordings of ACM-Net (those of ../shared) were made with."""
     where = SHARED / "recordings"
+    if not where.is_dir():
+        pytest.skip("../shared/recordings is absent")
     own = study.load("table8").rows[row].settings
     stated = records(where / "acmnet_activitynet_inference.json")["settings"]
     assert rule("acmnet", own.localization, stated) == own.localization
