@@ -28,7 +28,7 @@ PRESETS = {  # the numerics in which the presets of studies/base differ
         "head": "projected",
         "options": ProposedOptions(lambda_a=2, per_video=True, guard=1e-7, label_norm=1, label_floor=1e-10, kernel=1),
     },
-    "repaired": {"epsilon": 2.0, "mean": "logits", "sigma": 0.1, "initial_q_r": "uniform"},
+    "repaired": {"epsilon": 2.0, "mean": "logits", "sigma": 0.05, "initial_q_r": "uniform"},
     "pl": HARD_ROWS,
 }
 

@@ -49,7 +49,7 @@ def test_repaired_is_four_lines_away_from_released():
     released, repaired = flat(load_preset("released")), flat(load_preset("repaired"))
     changed = {path: repaired[path] for path in released if released[path] != repaired[path]}
     steps = dict.fromkeys(("case.sinkhorn_steps", "case.sinkhorn_steps_r"), "converged")
-    assert changed == {"case.rank": "exact", "case.sigma": 0.1, **steps}
+    assert changed == {"case.rank": "exact", "case.sigma": 0.05, **steps}
 
 
 def test_activitynet_preset():
