@@ -192,8 +192,10 @@ class Baseline(nn.Module):
 
     def recalled(self, snippets: Snippets, batch: Batch, seen: Tensor) -> dict[str, Tensor]:
         """Heads of the walk between snippets and the remembered tokens (B, C, n, H) of the classes present."""
-        hidden, tokens = ~inside(batch), seen.flatten(1, 2)
-        absent = (batch.labels == 0).repeat_interleave(seen.shape[2], 1)  # (B, C n)
+        hidden, most = ~inside(batch), int((batch.labels > 0).sum(-1).max())
+        labels, classes = batch.labels.topk(max(1, most))  # (B, P): no video has more classes
+        tokens = seen.take_along_dim(classes[..., None, None], 1).flatten(1, 2)  # (B, P n, H)
+        absent = (labels == 0).repeat_interleave(seen.shape[2], 1)  # (B, P n)
         z = batch.grid(snippets.embedding)[0]
         moved = walk(z, snippets.extra["unit"], tokens, self.options.walk, hidden, absent)
         return self.heads(moved, unit(moved), hidden)
