@@ -21,12 +21,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import inside, label_highest, reschedule, top_mean, valid_lengths
+from model.mil import foreground_labels, inside, reschedule, select, valid_lengths
 from model.options import D2netOptions
 from model.streams import Batch, Losses, Shape, Snippets, dropout, on_grid, seeded
 
 SHORTEST = 5  # videos of fewer snippets do not count
 FLOOR = 1e-3  # class scores are kept this far from 0 and 1
+SMALLEST = 1e-8  # norms below count as this in a cosine
 RANK = 1e-5  # smaller singular values count as 0
 
 
@@ -72,7 +73,10 @@ class Baseline(nn.Module):
         lengths, valid = valid_lengths(batch), inside(batch)
         counts = -(-lengths // o.topk)
         kept = ((lengths >= SHORTEST) & (y.sum(-1) > 0)).nonzero()[:, 0]
-        P = top_mean(tcam, counts, batch.lengths)[kept].clamp(FLOOR, 1 - FLOOR)
+        selected = select(tcam.masked_fill(~valid.unsqueeze(-1), -torch.inf), -(-tcam.shape[1] // o.topk))
+        taken = torch.arange(selected.shape[1], device=z.device)[:, None] < counts[:, None, None]  # (B, k, 1)
+        pooled = tcam.gather(1, selected).masked_fill(~taken, 0).sum(1) / counts[:, None]  # (B, C)
+        P = pooled[kept].clamp(FLOOR, 1 - FLOOR)
         activity = tcam.amax(-1)
         quiet = (1 - activity).masked_fill(~valid, -torch.inf)
         deepest = z.detach()[kept, quiet[kept].argmax(-1)].mean(0, keepdim=True)
@@ -88,18 +92,17 @@ class Baseline(nn.Module):
             parts["video"] = video_denoising(P, y[kept])
             parts["snippet"] = snippet_denoising(tcam, unlikeness(z, background), y, valid, kept)
         loss = parts["discriminative"] + o.snippet * parts["snippet"] + o.video * parts["video"]
-        Q_A = label_highest(tcam.detach()[None], o.topk, batch, up=True)
+        chosen = torch.where(taken, selected, selected[:, :1])  # a shorter video's highest again, for the union
+        Q_A = foreground_labels(chosen[None], y, tcam.shape[1])
         return Losses(loss, parts, Q_A, {"background": background, "done": number})
 
     def weights(self, z: Tensor, activity: Tensor, valid: Tensor, kept: Tensor, batch: Batch) -> Tensor:
         """w0, w1, w2 (3, V) of V videos that count, each at its place in the list of means."""
-        sides = []
-        for values in (activity, 1 - activity):
-            a = values.masked_fill((values < 0.5) | ~valid, 0)[kept]
-            total = a.sum(-1, keepdim=True)
-            means = (a.unsqueeze(1) @ z[kept]).squeeze(1) / total.clamp_min(torch.finfo(z.dtype).tiny)
-            sides.append(means[(total[:, 0] > 0).nonzero()[:, 0]])
-        F_, G = sides
+        values = torch.stack([activity, 1 - activity], 1)[kept]  # (V, 2, T)
+        a = values.masked_fill((values < 0.5) | ~valid[kept].unsqueeze(1), 0)
+        total = a.sum(-1)
+        means = a @ z[kept] / total.clamp_min(torch.finfo(z.dtype).tiny).unsqueeze(-1)  # (V, 2, D)
+        F_, G = (means[total[:, side] > 0, side] for side in range(2))
         fore, back, pair_fore, pair_back = (shuffled(len(m), batch.generator, z.device) for m in (F_, G, F_, G))
         n, rows = min(len(F_), len(G)), z.new_zeros(len(kept))
         alike = F.cosine_similarity(F_[pair_fore[:n]], G[pair_back[:n]], -1).relu()
@@ -117,7 +120,8 @@ def shuffled(n: int, generator: torch.Generator | None, device: torch.device) ->
 
 def unlikeness(z: Tensor, background: Tensor) -> Tensor:
     """(1 - cos) / 2 of snippets (..., D) and the background (1, D)."""
-    return (1 - F.cosine_similarity(z, background, -1)) / 2
+    lengths = z.norm(dim=-1).clamp_min(SMALLEST) * background.norm().clamp_min(SMALLEST)
+    return (1 - z @ background[0] / lengths) / 2
 
 
 def discriminative(P: Tensor, labels: Tensor, weights: Tensor, gamma: float) -> Tensor:
