@@ -84,16 +84,18 @@ class Block(nn.Module):
 
     def normalise(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
         """Over videos and time when training, by the running moments in testing; (B, T, H)."""
-        if self.training:
-            mean, variance = x.mean((0, 1)), x.var((0, 1), unbiased=False)
-        return (x - mean) / (variance + EPSILON).sqrt() * self.scale + self.shift
+        given: tuple[Tensor | None, Tensor | None] = (None, None) if self.training else (mean, variance)
+        rows = F.batch_norm(
+            x.flatten(0, 1), *given, weight=self.scale, bias=self.shift, training=self.training, eps=EPSILON
+        )
+        return rows.view(x.shape)
 
 
 @torch.no_grad()
 def running(memory: Mapping[str, Tensor], name: str, x: Tensor) -> dict[str, Tensor]:
     """Running mean and (unbiased) variance after what a block gave before its normalisation, (B, T, H)."""
-    own = {"mean": x.mean((0, 1)), "var": x.flatten(0, 1).var(0)}
-    return {f"{name}.{moment}": memory[f"{name}.{moment}"].lerp(value, MOMENTUM) for moment, value in own.items()}
+    own = zip(("var", "mean"), torch.var_mean(x.flatten(0, 1), 0))
+    return {f"{name}.{moment}": memory[f"{name}.{moment}"].lerp(value, MOMENTUM) for moment, value in own}
 
 
 class Baseline(nn.Module):
