@@ -3,7 +3,7 @@ r"""The contract between CASE and a baseline, in words; a baseline's name is its
 A file of this folder offers
 
 * ``class Baseline(nn.Module)`` with ``__init__(options, shape, seed)``: ``options`` is its dataclass of
-  ``model/settings.py``, ``shape`` a ``Shape``; every sub-module is built under ``seeded(seed, its name)``, as
+  ``model/options.py``, ``shape`` a ``Shape``; every sub-module is built under ``seeded(seed, its name)``, as
   ``PerStream`` does.
   Attributes ``streams`` (the length of axis M of P^A and Z: 1 for a fused baseline) and ``width`` (H, of Z).
 * ``forward(batch) -> Snippets``: T-CAS logits and attention P^A in [0, 1] of every position, embedding Z of every row.
