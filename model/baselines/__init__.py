@@ -33,8 +33,9 @@ What a method may need beyond a batch of videos of one length:
   between snippets, as often as the clock says; ``Inference.clock`` takes detections back to time.
 * *Pairs.* With ``training.pairs`` n, videos 2i and 2i + 1 of a batch share a class for i < n = ``batch.pairs``; the
   other videos are drawn from all that are left.
-* *Lengths.* With ``batch.lengths`` (B,), positions from there on are padding and repeat any row: the baseline leaves
-  them out of its own losses and sets Q^A to 0 there; CASE labels the others only (``Batch.counted``). None: all count.
+* *Lengths.* With ``batch.lengths`` (B,), positions from there on are padding and repeat any row: a baseline
+  named in ``PADDED`` (``model/options.py``) leaves them out of its own losses and sets Q^A to 0 there; CASE labels the
+  others only (``Batch.counted``). None: all count.
 
 CASE takes P^A, Z and Q^A from it and hands the refined attention back; nothing else passes between them.
 """
