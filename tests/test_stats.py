@@ -90,7 +90,7 @@ def test_directions_are_two_sided_and_pay_for_each_try():
 
 def test_beyond_the_margin_pays_for_each_try():
     xs = [2.0 + draws(8), 0.1 * draws(8, seed=1), 0.1 * draws(8, seed=2)]
-    beyond = scipy_stats.ttest_1samp(xs[0], 1.0, alternative="greater").pvalue
+    beyond = scipy_stats.ttest_1samp(xs[0], 1.0, alternative="two-sided").pvalue
     assert stats.within(xs, 1.0)[1] == pytest.approx(3 * beyond)
     assert stats.within([-x for x in xs], 1.0)[1] == pytest.approx(3 * beyond), "either side"
 
@@ -163,3 +163,16 @@ def test_equivalence_errs_at_its_margin_as_often_as_it_says():
     for i in range(40):
         assert stats.within([studies[i]], 0.5)[0] == pytest.approx(inside[i]), "the other side is far away"
     assert np.mean(inside <= 0.05) == pytest.approx(0.05, abs=0.01)  # 3.5 standard errors
+
+
+@pytest.mark.parametrize("margin", [0.01, 0.3, 1.0])
+def test_equal_rows_are_beyond_a_margin_in_at_most_five_percent(margin):
+    """A margin far below the spread is crossed on both sides by chance; at the margin itself one side suffices."""
+    for mean in (0.0, margin):
+        studies = mean + draws(20_000, 5, seed=4)
+        above = scipy_stats.ttest_1samp(studies, margin, axis=-1, alternative="greater").pvalue
+        below = scipy_stats.ttest_1samp(studies, -margin, axis=-1, alternative="less").pvalue
+        beyond = 2 * np.minimum(above, below)
+        for i in range(20):
+            assert stats.within([studies[i]], margin)[1] == pytest.approx(min(1, beyond[i]))
+        assert np.mean(beyond <= 0.05) <= 0.05 + 0.005  # 3.2 standard errors

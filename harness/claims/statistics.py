@@ -118,9 +118,12 @@ def directions(xs: Sequence[np.ndarray]) -> tuple[float, float]:
 
 
 def within(xs: Sequence[np.ndarray], margin: float) -> tuple[float, float]:
-    """p values that every mean of ``xs`` is within ``margin`` of 0 (two one-sided tests), and that some is beyond."""
+    """p values that every mean of ``xs`` is within ``margin`` of 0 (two one-sided tests), and that some is beyond.
+
+    "Beyond" is two-sided: where the margin is small beside the spread, chance crosses either edge.
+    """
     inside = max(equivalence(x, margin) for x in xs)
-    beyond = len(xs) * min(min(tails(x, margin)[0], tails(x, -margin)[1]) for x in xs)
+    beyond = 2 * len(xs) * min(min(tails(x, margin)[0], tails(x, -margin)[1]) for x in xs)
     return inside, min(1.0, beyond)
 
 
