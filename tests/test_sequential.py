@@ -10,6 +10,7 @@ from harness.claims import statistics as stats
 from harness.claims import verdicts as claims
 from harness.claims.contrasts import Asserted, share_error
 from harness.claims.evidence import Evidence
+from harness.claims.looks import look
 from harness.claims.statistics import ALPHA, LOOKS
 from harness.execute import session
 from harness.store import records
@@ -162,7 +163,7 @@ def test_looks_decide_as_the_simulation_counts(family):
         p = [scipy_stats.ttest_1samp(x[:n], 0).pvalue for n in test.looks]
         small = [scipy_stats.ttest_1samp(x[:n], 1.0, alternative="less").pvalue for n in test.looks]
         deciding = [n for n, a, b, level in zip(test.looks, p, small, test.levels) if min(a, b) <= level]
-        found = claims.look(Evidence((x,)), test)
+        found = look(Evidence((x,)), test)
         assert (found.status == "undecided") == (not deciding)
         assert len(found.evidence.differences[0]) == (deciding[0] if deciding else 20)
 
@@ -171,7 +172,7 @@ def test_looks_find_an_effect_early(family):
     """Two and a half standard deviations: nearly always decided, mostly before the last look."""
     test = next(iter(family.values()))
     draws = 2.5 + np.random.default_rng(3).normal(size=(60, 20))
-    found = [claims.look(Evidence((x,)), test) for x in draws]
+    found = [look(Evidence((x,)), test) for x in draws]
     assert np.mean([outcome.status == "supported" for outcome in found]) > 0.95
     assert np.mean([len(outcome.evidence.differences[0]) <= 12 for outcome in found]) > 0.8
 

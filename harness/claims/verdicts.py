@@ -7,15 +7,14 @@ one. The first look that decides is the last one, whatever is measured after it.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import isfinite, nan
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from harness.claims import statistics as stats
 from harness.claims.contrasts import Test, name_contrast, plan_tests, preset_of
-from harness.claims.evidence import Evidence, collect, name_gap
+from harness.claims.evidence import collect, name_gap
+from harness.claims.looks import Outcome, find_deciding, look
 from harness.study.claims import Beats
 
 if TYPE_CHECKING:
@@ -37,18 +36,6 @@ UNTESTED = Test(nan, (), None, 0)
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What the looks at a contrast came to: the status, and the evidence up to the look that it rests on."""
-
-    status: str
-    reason: str
-    evidence: Evidence
-    level: float = nan  # of the interval
-    p: float = nan
-    seeds_needed: int | None = None  # that would decide, at the mean and spread measured
-
-
-@dataclass(frozen=True)
 class Verdict:
     """A judged claim. ``status`` is one of ``STATUSES``; ``words`` is how to say it on these data."""
 
@@ -61,11 +48,11 @@ class Verdict:
     words: str
     reason: str
     unit: str  # what follows delta: nothing for a difference, " to the bound" for a level
-    delta: float  # of the weakest comparison, with its interval (at ``level``) and effect size
+    delta: float  # of the comparison that decides, with the interval that the verdict is read off, and effect size
     low: float
     high: float
     effect: float
-    level: float
+    level: float  # of the look
     p: float
     p_adjusted: float  # to be held against 0.05
     correction: str
@@ -152,71 +139,10 @@ def decide(records: "Records", claim: "AnyClaim", test: Test) -> Outcome:
     return look(evidence, test, name_gap(records, claim))
 
 
-def look(evidence: Evidence, test: Test, missing: str = "") -> Outcome:
-    """The first look that decides, or the last one that there are seeds for. ``missing`` says why there are no more."""
-    asked = replace(evidence, margin=test.margin)
-    reached = [(n, level) for n, level in zip(test.looks, test.levels) if stats.LEAST_PAIRS <= n <= evidence.n]
-    for n, level in reached:
-        seen = asked.first(n)
-        ends = p_values(seen)
-        decided = [status for status in ("supported", "contradicted", "smaller") if ends.get(status, nan) <= level]
-        if decided:
-            return Outcome(decided[0], "", seen, level, ends[decided[0]], n)
-    if not reached:
-        few = max(test.looks[0], stats.LEAST_PAIRS)
-        reason = missing or f"n = {evidence.n}: too few pairs to tell; the first look is at {few}"
-        return Outcome("undecided", reason, asked.finite(), test.levels[0])
-    needed = count_needed(seen, test.levels[-1])
-    return Outcome("undecided", missing or open_question(seen), seen, level, min(ends.values()), needed)
-
-
-def p_values(evidence: Evidence) -> dict[str, float]:
-    """p of each status that the evidence can have, to be held against the level of the interval."""
-    if evidence.within is not None:
-        return dict(zip(("supported", "contradicted"), stats.within(evidence.differences, evidence.within)))
-    ends = dict(zip(("supported", "contradicted"), stats.directions(evidence.differences)))
-    if evidence.margin is not None:
-        ends["smaller"] = stats.smaller(evidence.differences[0], evidence.margin)
-    return ends
-
-
-def open_question(evidence: Evidence) -> str:
-    """Why a look left a claim undecided."""
-    if evidence.within is not None:
-        return "neither within nor beyond the margin"
-    if evidence.margin is None:
-        return "the interval holds 0"
-    return f"the interval holds 0 and {evidence.margin:g}, the least that counts"
-
-
-def count_needed(evidence: Evidence, level: float) -> int | None:
-    """Seeds that would decide the weakest comparison, at its mean and spread."""
-    weakest = pick_weakest(evidence, level)
-    if evidence.within is not None:
-        nearest = evidence.within if weakest.mean() >= 0 else -evidence.within
-        return stats.seeds_needed(weakest, 2 * level, nearest)
-    found = [stats.seeds_needed(weakest, level, 0.0)]
-    if evidence.margin is not None and weakest.mean() < evidence.margin:
-        found.append(stats.seeds_needed(weakest, 2 * level, evidence.margin))
-    return min((n for n in found if n is not None), default=None)
-
-
-def pick_weakest(evidence: Evidence, level: float) -> np.ndarray:
-    """The comparison that a claim fails first by: the lowest interval, or for stability the largest difference."""
-    xs = [x for x in evidence.differences if len(x)]
-    if evidence.within is not None:
-        return max(xs, key=lambda x: abs(x.mean()))
-    return min(xs, key=lambda x: stats.difference(x, level).low if len(x) > 1 else x.mean())
-
-
 def describe(study: "Study", claim: "AnyClaim", contrast: str, test: Test, outcome: Outcome) -> Verdict:
     """The verdict as tables and pages show it."""
-    shown = stats.NONE
-    if any(len(x) for x in outcome.evidence.differences):
-        level = outcome.level if isfinite(outcome.level) else stats.ALPHA
-        one_sided = outcome.evidence.within is not None or outcome.status == "smaller"
-        width = 2 * level if one_sided else level
-        shown = stats.difference(pick_weakest(outcome.evidence, width), width)
+    level = outcome.level if isfinite(outcome.level) else stats.ALPHA
+    shown = find_deciding(outcome.evidence, level, outcome.status == "smaller")
     rows = claim.row_numbers(len(study.rows))
     claimed = claim.by if isinstance(claim, Beats) else None
     preset = preset_of(study, rows)
