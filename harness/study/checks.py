@@ -1,10 +1,10 @@
 """What the parts of a study say of each other: metrics, columns, rows and claims must exist."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from harness.errors import hint
-from harness.study.claims import Beats, Pairs
+from harness.study.claims import Beats, Extreme, Pairs, StableWithin
 from harness.study.document import Mark, Node
 from harness.study.figures import FIGURES
 from harness.study.metrics import CURVE, CURVES, find_metric, is_curve, list_names
@@ -90,6 +90,10 @@ def check_claims(node: Node, part: StudyPart, rows: int, errors: list[str]) -> N
             errors.append(f"{node.at(['claims', i, 'beats']).mark}: claims.{i + 1}.beats: a row cannot beat itself")
         if isinstance(claim, Pairs):
             check_partners(node, ("claims", i, "beat"), claim, errors)
+        if isinstance(claim, StableWithin):
+            check_repeats(node, ("claims", i, "rows"), claim.rows, errors)
+        if isinstance(claim, Extreme):
+            check_extreme(node, ("claims", i, "lowest_on" if claim.sign < 0 else "highest_on"), claim, rows, errors)
 
 
 def check_partners(node: Node, steps: Steps, claim: Pairs, errors: list[str]) -> None:
@@ -101,6 +105,23 @@ def check_partners(node: Node, steps: Steps, claim: Pairs, errors: list[str]) ->
         )
     if any(row == partner for row, partner in claim.pairs):
         errors.append(f"{where}: a row cannot beat itself")
+
+
+def check_extreme(node: Node, steps: Steps, claim: Extreme, rows: int, errors: list[str]) -> None:
+    """There is something that the row, or the first column, could be higher or lower than."""
+    where = node.at(steps)
+    if where.plain() == []:
+        errors.append(f"{where.mark}: {join_steps(steps)}: found an empty list; allowed: a column, or several")
+    if len(claim.columns) == 1 and rows == 1:
+        errors.append(f"{where.mark}: {join_steps(steps)}: the study has one row; there is nothing to compare it with")
+    check_repeats(node, steps, claim.columns, errors)
+
+
+def check_repeats(node: Node, steps: Steps, named: Sequence[int | str], errors: list[str]) -> None:
+    """A row or column named twice: it would be compared with itself."""
+    for j, name in enumerate(named):
+        if name in named[:j]:
+            errors.append(f"{node.at([*steps, j]).mark}: {join_steps(steps)}: {name} is named twice")
 
 
 def check_rows(node: Node, steps: Steps, named: int | list[int], rows: int, errors: list[str]) -> None:

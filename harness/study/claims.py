@@ -45,7 +45,7 @@ class Beats(Claim):
     row: Count
     beats: Count
     on: str
-    by: float | None = None
+    by: Annotated[float, Field(gt=0)] | None = None
     margin: Annotated[float, Field(gt=0)] | None = None  # an effect below it is smaller than claimed
 
     @property
@@ -53,7 +53,7 @@ class Beats(Claim):
         """The effect below which the claim counts as smaller: by default half of what is claimed, 0.3 at least."""
         if self.margin is not None or self.by is None:
             return self.margin
-        return max(abs(self.by) / 2, LEAST_MARGIN)
+        return max(self.by / 2, LEAST_MARGIN)
 
     @property
     def words(self) -> str:
