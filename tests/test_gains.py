@@ -17,8 +17,8 @@ seeds: {seeds}
 rows:
   - {{label: one, set: {{case.cat: 0}}}}
   - {{label: one + CASE}}
-  - {{label: two, set: {{case.cat: 0.1}}}}
-  - {{label: two + CASE, set: {{case.cat: 0.2}}}}
+  - {{label: two, set: {{case.cat: 0.1, case.baseline: asl}}}}
+  - {{label: two + CASE, set: {{case.cat: 0.2, case.baseline: asl}}}}
   - {{label: three, set: {{case.cat: 0.3}}}}
   - {{label: three + CASE, set: {{case.cat: 0.4}}}}
 columns: {{mAP: map/avg}}
@@ -26,9 +26,9 @@ columns: {{mAP: map/avg}}
 EACH = "rows: [2, 4, 6], beat: [1, 3, 5], on: mAP"
 
 
-def made(folder, effects, claim=EACH):
+def made(folder, effects, claim=EACH, text=TEXT):
     """Records of three methods whose rows differ by these effects, with noise over seeds."""
-    loaded = stores.load(folder, stores.claim(claim), text=TEXT)
+    loaded = stores.load(folder, stores.claim(claim), text=text)
     values = {}
     for number, effect in enumerate(effects):
         values[2 * number + 1, "mAP"] = BASE
@@ -147,6 +147,16 @@ def test_one_line_says_how_many_gain_and_how_much(tmp_path):
     text = gains.describe_gains(overall)
     assert text.startswith("mAP is higher in 2 of 3 methods; on average +1.0 [-2.3, 4.3] (95 %, random effects)")
     assert gains.describe_gains(gains.summarise_gains(stores.records(stores.load(tmp_path), {}))) == ""
+
+
+def test_pairs_of_one_method_are_not_called_methods(tmp_path):
+    records = made(tmp_path, [2.0, -0.5, 1.5], text=TEXT.replace(", case.baseline: asl", ""))
+    text = gains.describe_gains(gains.summarise_gains(records))
+    assert text.startswith("mAP is higher in 2 of 3 pairs; on average +1.0")
+    assert "between pairs" in text
+    assert "a further pair" in text
+    (axes,) = drawn.draw_gains(records).figure.axes
+    assert axes.get_yticklabels()[-1].get_text() == "all pairs"
 
 
 def test_a_figure_has_a_line_for_each_method_and_the_mean(tmp_path):

@@ -52,6 +52,7 @@ class Overall:
     column: str
     gains: tuple[Gain, ...]
     mixed: Mixed
+    noun: str = "method"  # what differs from pair to pair
 
 
 def fit_mixed(groups: Sequence[np.ndarray], alpha: float = ALPHA) -> Mixed:
@@ -104,7 +105,9 @@ def summarise_gains(records: "Records") -> Overall | None:
             gains.append(Gain(labels[partner], x, difference(x)))
     if not gains:
         return None
-    return Overall(claim.on, tuple(gains), fit_mixed([gain.differences for gain in gains]))
+    baselines = {row.settings.case.baseline for row in records.study.rows}
+    noun = "method" if len(baselines) > 1 else "pair"
+    return Overall(claim.on, tuple(gains), fit_mixed([gain.differences for gain in gains]), noun)
 
 
 def describe_gains(overall: Overall | None) -> str:
@@ -112,10 +115,10 @@ def describe_gains(overall: Overall | None) -> str:
     if overall is None:
         return ""
     helped = sum(gain.found.delta > 0 for gain in overall.gains)
-    mixed = overall.mixed
-    head = f"{overall.column} is higher in {helped} of {len(overall.gains)} methods; on average {mixed.mean:+.1f}"
+    mixed, noun = overall.mixed, overall.noun
+    head = f"{overall.column} is higher in {helped} of {len(overall.gains)} {noun}s; on average {mixed.mean:+.1f}"
     if not isfinite(mixed.low):
         return f"{head}."
     low, high = mixed.further
-    spread = f"s.d. between methods {mixed.between:.1f}; a further method: {low:+z.1f} to {high:+z.1f}"
+    spread = f"s.d. between {noun}s {mixed.between:.1f}; a further {noun}: {low:+z.1f} to {high:+z.1f}"
     return f"{head} [{mixed.low:z.1f}, {mixed.high:z.1f}] (95 %, random effects), {spread}."

@@ -30,15 +30,17 @@ def draw_gains(records: Records) -> Drawing | None:
     draw_mean(axes, len(gains) + 0.4, overall.mixed)
     axes.axvline(0, color="black", linewidth=0.8, linestyle="--")
     names = [style.spell(gain.label) for gain in gains]
-    axes.set_yticks([*range(len(gains)), len(gains) + 0.4], [*names, "all methods"])
+    axes.set_yticks([*range(len(gains)), len(gains) + 0.4], [*names, f"all {overall.noun}s"])
     axes.set_ylim(len(gains) + 1.0, -0.7)
     axes.set_xlim(*choose_limits(overall))
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(f"{style.spell(overall.column)}: gain over the method alone")
+    alone = "the method alone" if overall.noun == "method" else "the partner"
+    axes.set_xlabel(f"{style.spell(overall.column)}: gain over {alone}")
     figure.tight_layout()
+    mean = f"Diamond: mean over {overall.noun}s with its interval (random effects)"
     caption = (
-        "Dots: seeds. Bars: 95 % intervals, not corrected (the verdicts are); coloured where they leave out 0. Diamond:"
-        " mean over methods with its interval (random effects); thin line: where a further method would lie."
+        "Dots: seeds. Bars: 95 % intervals, not corrected (the verdicts are); coloured where they leave out 0."
+        f" {mean}; thin line: where a further {overall.noun} would lie."
     )
     lines = [f"{gain.label} {gain.found.delta:+.2f}" for gain in gains]
     return Drawing(figure, caption, f"{describe_gains(overall)} {'; '.join(lines)}.")
