@@ -8,7 +8,7 @@ from harness.claims import contrasts
 from harness.claims import verdicts as claims
 from harness.claims.statistics import ALPHA, LOOKS
 from harness.errors import ConfigError
-from harness.store import records
+from harness.store import records, results
 from harness.study.presets import STUDIES
 
 from support import stores
@@ -104,6 +104,19 @@ def test_one_claim_never_has_two_verdicts(tmp_path):
     assert (one.status, one.n, one.delta, one.level) == (other.status, other.n, other.delta, other.level)
     assert one.status == "supported"
     assert one.n > 5
+
+
+def test_results_of_other_sources_are_one_verdict_too(tmp_path, monkeypatch):
+    """All of the store is stale: Table 1 is judged on the twenty seeds of Table 2, as Table 2 itself is."""
+    plant(tmp_path, "table1", 5, 5.0, spread=4.0)
+    plant(tmp_path, "table2", 20, 5.0, spread=4.0)
+    fresh = headline(tmp_path, "table1")
+    monkeypatch.setattr(results, "digest", lambda baseline: "of other sources")
+    loaded = study.load("table1", root=tmp_path)
+    assert set(records.read(loaded, tmp_path).states) == {"stale"}
+    stale = headline(tmp_path, "table1")
+    assert (stale.status, stale.n) == (fresh.status, fresh.n) == ("supported", fresh.n)
+    assert stale.n > 5
 
 
 def test_a_number_of_seeds_is_taken_exactly(tmp_path):

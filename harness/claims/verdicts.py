@@ -101,7 +101,7 @@ def judge(records: "Records") -> list[Verdict]:
 
 def widen(records: "Records") -> "Records":
     """The records with further seeds of the same settings, as far as the store has them from other studies."""
-    from harness.store.records import Records, read_runs
+    from harness.store.records import FINISHED, Records, read_runs
     from harness.study import with_seeds
 
     study = records.study
@@ -109,7 +109,8 @@ def widen(records: "Records") -> "Records":
     asked = {(run.row, run.seed) for run in study.runs}
     wide = with_seeds(study, dict.fromkeys(rows, stats.LOOKS[-1]))
     further = [run for run in wide.runs if (run.row, run.seed) not in asked]
-    added = [record for record in read_runs(further, records.root) if record.status == "ok"]
+    usable = {"ok", *records.states} & FINISHED  # of other sources only where the study shows such results itself
+    added = [record for record in read_runs(further, records.root) if record.status in usable]
     return Records(study, (*records.records, *added), records.root)
 
 
