@@ -187,6 +187,23 @@ def test_the_command_needs_neither_torch_nor_mlflow(stored):
 def test_bad_input_is_refused(tmp_path, capsys):
     assert command.main(["nosuchstudy", "--output", str(tmp_path)]) == 2
     assert "nosuchstudy" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    for name, told in (("nowhere", "holds no results; harness.run writes them"), ("file", "a file, not a folder")):
+        assert command.main(["table2", "--all", "--output", str(tmp_path / name)]) == 2
+        assert told in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"], "nothing is written"
+    with pytest.raises(SystemExit) as refused:
+        command.main(["table2", "--seeds", "0", "--output", str(tmp_path)])
+    assert refused.value.code == 2
+    assert "'0' is not a whole number above 0" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_a_report_like_any_command(tmp_path, monkeypatch, capsys):
+    def interrupt(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command, "render_studies", interrupt)
+    assert command.main(["table2", "--output", str(tmp_path)]) == 130
 
 
 def test_a_figure_that_fails_is_told_in_the_terminal_and_on_the_page(tmp_path):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cli import Parser
+from harness.cli import Parser, check_output, guard, positive
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -20,7 +20,7 @@ def make_parser() -> argparse.ArgumentParser:
     p.add_argument("--data", metavar="NAME|DIR", help="as for harness.run")
     p.add_argument("--base", metavar="NAME", help="as for harness.run")
     p.add_argument("--quick", action="store_true", help="results of --quick runs")
-    p.add_argument("--seeds", type=int, metavar="N", help="seeds per row (default: the study's)")
+    p.add_argument("--seeds", type=positive, metavar="N", help="seeds per row (default: the study's)")
     p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="as for harness.run")
     p.add_argument("--output", type=Path, default=Path("mlruns"), metavar="DIR", help="results (default: mlruns)")
     p.add_argument("--videos", metavar="ID,...", help="draw the time lines of these videos")
@@ -69,14 +69,19 @@ def collect_options(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit codes: 0, or 2 for bad input."""
-    parser = make_parser()
+    """Exit codes: 0, or 2 for bad input; signals as of harness.run."""
+    return guard(lambda: answer(make_parser(), argv))
+
+
+def answer(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
+    """Render what the command line names; nothing is written where there are no results."""
     arguments = parser.parse_args(argv)
     if not arguments.study and not arguments.all:
         parser.error("name a study, or --all")
     from harness.errors import ConfigError
 
     try:
+        check_results(arguments.output)
         render_studies(arguments)
         if arguments.all:
             render_card(arguments)
@@ -84,3 +89,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(*error.errors, sep="\n", file=sys.stderr)
         return 2
     return 0
+
+
+def check_results(root: Path) -> None:
+    """ConfigError where there is no folder of results, or none that a report can be written to."""
+    from harness.errors import ConfigError
+
+    errors = check_output(root)
+    if not errors and not root.is_dir():
+        errors = [f"--output: '{root}' holds no results; harness.run writes them"]
+    if errors:
+        raise ConfigError(errors)
