@@ -198,7 +198,7 @@ def load(arguments: argparse.Namespace) -> tuple[list["Study"], list[str]]:
         ready = ", ".join(f"'{name}'" for name, executor in EXECUTORS.items() if not executor.lacks)
         errors.append(f"--executor: {lacking} is not installed; the extra '[{lacking}]' brings it; ready: {ready}")
     options = {name: getattr(arguments, name) for name in ("base", "data", "quick", "seeds")}
-    for name in arguments.study:
+    for name in dict.fromkeys(arguments.study):
         try:
             found = study.load(name, **options, sets=arguments.set, root=root)
             if found.space or found.search:

@@ -177,6 +177,16 @@ def test_looks_find_an_effect_early(family):
     assert np.mean([len(outcome.evidence.differences[0]) <= 12 for outcome in found]) > 0.8
 
 
+def test_a_seed_that_failed_for_good_gets_no_further_ones(tmp_path):
+    """No later seed replaces it: rows of its claim would be trained up to the last look for nothing."""
+    loaded = load(tmp_path)
+    stores.fill(loaded, tmp_path, lambda row, seed, name: 40 + 5 * np.sin(9 * row + seed), failed={(2, 3)})
+    found = claims.judge_seeds(records.read(loaded, tmp_path))
+    assert [verdict.status for verdict in found] == ["undecided", "undecided"]
+    grown = sequential.plan_look(records.read(loaded, tmp_path))
+    assert sequential.count_seeds(grown) == {1: 8, 2: 5, 3: 8}, "the claim on row 2 rests on seeds 0 to 2"
+
+
 def test_a_budget_begins_no_look_that_would_end_later(tmp_path, capsys):
     """Three more seeds of two rows are six trainings of 2 s each, as those in the store took."""
     plant(tmp_path, lambda seed: 50.0, seeds=5)
@@ -186,3 +196,37 @@ def test_a_budget_begins_no_look_that_would_end_later(tmp_path, capsys):
         planned = run.make_session(run.parser().parse_args([*command, budget]))
         assert session.fits_budget([further], planned, spent=5) is fits
     assert "6 trainings" in capsys.readouterr().err
+
+
+def plan_session(folder, *options):
+    return run.make_session(run.parser().parse_args(["x", "--output", str(folder), "--jobs", "1", *options]))
+
+
+def test_a_look_with_nothing_to_train_costs_no_budget(tmp_path, capsys):
+    """All eight seeds are stored: the look at them is taken, whatever time is left."""
+    plant(tmp_path, lambda seed: 50.0, seeds=8)
+    further = sequential.plan_look(records.read(load(tmp_path), tmp_path))
+    assert session.fits_budget([further], plan_session(tmp_path, "--budget", "1s"), spent=5)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("tell", [session.tell_plan, session.tell_status])
+def test_what_is_to_do_is_that_of_the_next_look(tmp_path, capsys, tell):
+    """Five seeds are finished and leave a claim open: three more of its two rows are next, and perhaps more after."""
+    plant(tmp_path, lambda seed: 50.0, seeds=5)
+    tell([load(tmp_path)], plan_session(tmp_path))
+    said = capsys.readouterr().out
+    assert "15 finished, 6 to train" in said or "15 of 21 results finished" in said
+    assert "s: then up to 12 seeds for rows of claims that are undecided still" in said
+    tell([load(tmp_path, seeds=5)], plan_session(tmp_path, "--seeds", "5"))
+    said = capsys.readouterr().out
+    assert "15 finished, 0 to train" in said or "15 of 15 results finished" in said
+    assert "then up to" not in said
+
+
+def test_nothing_is_to_do_after_the_last_look(tmp_path, capsys):
+    plant(tmp_path, lambda seed: 50.0, seeds=12)
+    session.tell_plan([load(tmp_path)], plan_session(tmp_path))
+    said = capsys.readouterr().out
+    assert "29 finished, 0 to train" in said
+    assert "then up to" not in said

@@ -109,6 +109,8 @@ def test_p_and_interval_agree(n, mean, margin, level):
 def test_looks():
     assert stats.looks_until(5, 20) == (5, 8, 12, 16, 20)
     assert stats.looks_until(4, 13) == (4, 5, 8, 12, 13)
+    assert stats.looks_until(2, 5) == (3, 5), "a look at two seeds would spend and decide nothing"
+    assert (stats.looks_until(1, 2), stats.looks_until(1, 3), stats.looks_until(6, 7)) == ((2,), (3,), (6, 7))
     assert 3 not in stats.LOOKS, "with two degrees of freedom nothing is ever decided"
 
 

@@ -20,13 +20,17 @@ def plan_look(records: "Records") -> "Study | None":
         return None
     from harness.claims import statistics as stats
     from harness.claims import verdicts
+    from harness.claims.evidence import name_gap
     from harness.study import with_seeds
 
     counts = count_seeds(study)
     looks = stats.looks_until(study.until.at_least, study.until.at_most)
     ahead = [look for look in looks if look > max(counts.values(), default=0)]
     judged = verdicts.judge_seeds(records)
-    rows = {row for verdict in judged if verdict.status == "undecided" for row in verdict.rows}
+    rows: set[int] = set()
+    for claim, verdict in zip(study.claims, judged):
+        if verdict.status == "undecided" and not name_gap(records, claim):  # no seed replaces one that failed
+            rows.update(verdict.rows)
     return with_seeds(study, counts | dict.fromkeys(rows, ahead[0])) if ahead and rows else None
 
 

@@ -137,8 +137,12 @@ def smaller(x: np.ndarray, margin: float) -> float:
 
 
 def looks_until(least: int, most: int) -> tuple[int, ...]:
-    """Numbers of seeds at which a sequential study from ``least`` to ``most`` seeds looks; both ends included."""
-    return tuple(sorted({least, most} | {n for n in LOOKS if least <= n <= most}))
+    """Numbers of seeds at which a sequential study from ``least`` to ``most`` seeds looks; both ends included.
+
+    A look at fewer than ``LEAST_PAIRS`` would spend its share of the error rate on nothing.
+    """
+    first = max(least, LEAST_PAIRS)
+    return tuple(sorted({n for n in (first, *LOOKS) if first <= n <= most} | {most}))
 
 
 def spend(level: float, looks: Sequence[int]) -> list[float]:

@@ -84,7 +84,7 @@ def fits_budget(studies: Sequence["Study"], session: Session, spent: float) -> b
         return True
     plan = session.plan(studies)
     more, _ = estimate_seconds(plan, len(find_slots(session.jobs, session.runs_per_gpu)))
-    if spent + more <= session.budget:
+    if not plan.todo or spent + more <= session.budget:
         return True
     print(
         f"budget: {duration(spent)} of {duration(session.budget)} spent; the next look takes {plan.trainings} "
@@ -120,8 +120,38 @@ def tell_notices(studies: Sequence["Study"], plan: Plan, accepted: bool) -> None
         print(f"{len(plan.stale)} trainings are from other sources: {what}", file=sys.stderr)
 
 
-def tell_plan(studies: Sequence["Study"], session: Session) -> None:
-    """Print the jobs: finished, and to do with the time they will take."""
+def follow_looks(study: "Study", session: Session) -> "Study":
+    """A sequential study with the seeds of the look that it has come to: the first at which there is something to do.
+
+    That is where ``run_studies`` would go on. What is asked for a first time stays as it is, without statistics.
+    """
+    while may_get_seeds(study, session) and not session.plan([study]).todo:
+        from harness.claims.sequential import plan_look
+        from harness.store import records
+
+        further = plan_look(records.read(study, session.root))
+        if further is None:
+            return study
+        study = further
+    return study
+
+
+def may_get_seeds(study: "Study", session: Session) -> bool:
+    """Whether claims that stay undecided bring a study further seeds."""
+    if study.until is None or study.quick or not session.may_grow:
+        return False
+    return 0 < len({run.seed for run in study.runs}) < study.until.at_most
+
+
+def tell_further(study: "Study", session: Session) -> None:
+    """Say of a sequential study that has something to do that more may follow."""
+    if study.until and may_get_seeds(study, session) and session.plan([study]).todo:
+        print(f"{study.name}: then up to {study.until.at_most} seeds for rows of claims that are undecided still")
+
+
+def tell_plan(asked: Sequence["Study"], session: Session) -> None:
+    """Print the jobs of the next look: finished, and to do with the time they will take."""
+    studies = [follow_looks(study, session) for study in asked]
     plan = session.plan(studies)
     for job in plan.done:
         print(f"done  {job.training_key} {job.label}")
@@ -130,6 +160,8 @@ def tell_plan(studies: Sequence["Study"], session: Session) -> None:
     rescored = len(plan.todo) - plan.trainings
     print(f"{', '.join(study.name for study in studies)}: {len(plan.done)} finished,", end=" ")
     print(f"{plan.trainings} to train, {rescored} to score again{tell_time_left(plan, session)}")
+    for study in studies:
+        tell_further(study, session)
     tell_notices(studies, plan, session.accept_stale)
 
 
@@ -152,12 +184,13 @@ def tell_status(studies: Sequence["Study"], session: Session) -> None:
     from harness.store.checkpoints import tell_step
     from harness.store.locks import find_owner
 
-    for study in studies:
+    for study in (follow_looks(study, session) for study in studies):
         read = records.read(study, session.root).records
         finished = sum(record.finished for record in read)
         print(
             f"{study.name}: {finished} of {len(read)} results finished{tell_time_left(session.plan([study]), session)}"
         )
+        tell_further(study, session)
         for record in list_unfinished(read):
             owner = find_owner(session.root, record.run.training_key)
             what = f"{record.run.training_key} row {record.run.row}, seed {record.run.seed}"
