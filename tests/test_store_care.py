@@ -69,7 +69,7 @@ def test_sizes_of_all_kinds_add_up_to_the_folder(place, capsys):
     assert counts.pop("in all") == len(files) == sum(counts.values())
     assert counts["scores"] == counts["weights"] == counts["curves"] == len(list_trainings(place)) == 2
     assert counts["records"] == 2 + len(list(place.glob("runs/store/*/*/result.json")))
-    assert counts["notes of what studies ask for"] == 1
+    assert counts["notes of what studies ask for"] == 2  # that of the study, and that of its name
     assert "other" not in counts
     assert "1 notes ask for 2 trainings. 0 bytes may go" in out[-1]
 

@@ -1,7 +1,8 @@
-"""``python -m tests.torture [--kills N] [--seed S]``: kill the command line many times, and count what goes wrong.
+"""``python -m tests.torture [--kills N] [--seed S] [--slow X]``: kill the command line many times, and count.
 
 Each chain of kills, one in every phase, starts on an empty folder and is then completed; its table must be that of an
-uninterrupted run, byte for byte. Exit code 1 where anything was wrong.
+uninterrupted run, byte for byte. ``--slow``: how many times slower than a quiet core this machine is; kills and
+patience are stretched so. Exit code 1 where anything was wrong.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import random
 import sys
 import tempfile
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
@@ -19,8 +21,10 @@ def main() -> int:
     parser = argparse.ArgumentParser("python -m tests.torture", description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--slow", type=float, default=1.0)
     arguments = parser.parse_args()
     rng = random.Random(arguments.seed)
+    faults.PATIENCE *= arguments.slow
     hits: Counter[str] = Counter()
     wrong: list[str] = []
     chains = 0
@@ -32,16 +36,26 @@ def main() -> int:
             place.mkdir()
             chains += 1
             for phase in faults.PHASES:
-                fault = faults.draw(rng, phase)
+                drawn = faults.draw(rng, phase)
+                fault = replace(drawn, delay=arguments.slow * drawn.delay)
                 hit, found = faults.inject(place, fault)
-                hits[phase] += hit
+                hits[f"{phase}, {fault.target}, {fault.signal.name}"] += hit
                 wrong += [f"chain {chains}, {fault}: {text}" for text in found]
             if faults.complete(place) != table:
                 wrong.append(f"chain {chains}: another table")
-            print(f"{hits.total()} kills in {chains} chains, {len(wrong)} wrong", flush=True)
+            print(f"{hits.total()} kills in {chains} chains, {len(wrong)} wrong", *wrong[-3:], sep="\n  ", flush=True)
     print(*wrong, sep="\n")
-    print(f"kills by phase: {dict(hits)}")
+    for part, name in enumerate(("phase", "target", "signal")):
+        print(f"kills by {name}: {dict(count_part(hits, part))}")
     return int(bool(wrong))
+
+
+def count_part(hits: Counter[str], part: int) -> Counter[str]:
+    """Kills by one of phase, target and signal."""
+    out: Counter[str] = Counter()
+    for name, number in hits.items():
+        out[name.split(", ")[part]] += number
+    return out
 
 
 if __name__ == "__main__":

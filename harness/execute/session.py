@@ -59,8 +59,8 @@ def run_studies(studies: list["Study"], session: Session) -> list["Study"]:
     again = session.again
     start = time.monotonic()
     while True:
-        for study in studies if session.executor.waits else ():
-            requests.note_request(study, session.root)  # before the plan: what it finds finished is not pruned then
+        if session.executor.waits:  # before the plan: what it finds finished is not pruned then
+            studies = [requests.note_request(study, session.root) for study in studies]
         plan = make_plan(studies, session.root, session.accept_stale, again)
         tell_notices(studies, plan, session.accept_stale)
         if plan.todo:

@@ -16,8 +16,8 @@ from harness.report.notes import list_notes
 from harness.report.page import dump_json, format_page
 from harness.store.files import write_text
 from harness.store.records import Records
+from harness.store.requests import note_names
 from harness.study.keys import digest
-from harness.study.study import name_base, name_data
 
 if TYPE_CHECKING:
     from harness.study import Study
@@ -29,8 +29,8 @@ NO_LINKS: Mapping[str, str] = MappingProxyType({})
 
 def locate_report(study: "Study", root: Path) -> Path:
     """Where a study's report lies: reports/<study>/, in a sub-folder for other data, another base or --set."""
-    parts = [name_data(study)] if study.data != HOME_DATA or study.base != HOME_BASE else []
-    parts += [name_base(study)] if study.base != HOME_BASE else []
+    parts = [study.data_name] if study.data != HOME_DATA or study.base != HOME_BASE else []
+    parts += [study.base_name] if study.base != HOME_BASE else []
     place = root / "reports" / study.name
     return place / name_folder([*parts, *study.sets]) if parts or study.sets else place
 
@@ -50,7 +50,7 @@ def write_report(
     ``videos`` are those whose time lines are asked for; ConfigError where one is no test video. ``say`` is told what is
     being done.
     """
-    place = locate_report(records.study, records.root)
+    place = locate_report(note_names(records.study, records.root), records.root)
     place.mkdir(parents=True, exist_ok=True)
     cells, verdicts, notes = tables.make_cells(records), claims.judge(records), list_notes(records)
     drawn, troubles = draw_figures(records, place, videos=videos, verdicts=verdicts, say=say)

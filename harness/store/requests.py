@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness import data
 from harness.store.files import read_json, write_json
 from harness.study.keys import digest, flat
-from harness.study.study import name_base, name_data
+from harness.study.names import describe_place, list_named, locate_names, name_files, read_names
 
 if TYPE_CHECKING:
     from harness.study import Study
@@ -31,12 +31,34 @@ class Asked:
 def locate_note(study: "Study", root: Path) -> Path:
     """The note of a study with its options; a digest keeps them apart."""
     seeds = study.seeds if study.exact else 0  # sequential studies end with more than they begin
-    variant = digest([name_data(study), name_base(study), list(study.sets), study.quick, seeds])
+    variant = digest([study.data_name, study.base_name, list(study.sets), study.quick, seeds])
     return root / "asked" / f"{study.name}-{variant}.json"
 
 
-def note_request(study: "Study", root: Path) -> None:
-    """Note what the runs of ``study`` ask for, beside what it asked for before with the same rows."""
+def note_names(study: "Study", root: Path) -> "Study":
+    """Note which files the names of a study stand for; returns it with the names that it got."""
+    from filelock import FileLock
+
+    if not (files := list_named(study)):
+        return study
+    root.mkdir(parents=True, exist_ok=True)
+    with FileLock(root / "store.lock"):
+        named, known = name_files(study, root), read_names(root)
+        names = {"study": named.name, "base": named.base_name, "data": named.data_name}
+        places = {kind: dict(found) for kind, found in known.items()}
+        for file in files:
+            places.setdefault(file.kind, {})[names[file.kind]] = describe_place(file.path, root)
+        if places != known:
+            write_json(locate_names(root), places)
+    return named
+
+
+def note_request(study: "Study", root: Path) -> "Study":
+    """Note what the runs of ``study`` ask for, beside what it asked for before with the same rows.
+
+    Returns the study with the names under which that is noted.
+    """
+    study = note_names(study, root)
     path, rows = locate_note(study, root), digest([flat(row.settings) for row in study.rows])
     known = read_json(path)
     before = known if isinstance(known, dict) and known.get("rows") == rows else {}
@@ -54,6 +76,7 @@ def note_request(study: "Study", root: Path) -> None:
     if content != {name: value for name, value in before.items() if name != "at"}:
         at = datetime.now(UTC).isoformat(timespec="seconds")
         write_json(path, {**content, "at": at}, indent=None)
+    return study
 
 
 def read_requests(root: Path) -> Asked:

@@ -50,6 +50,8 @@ def classify(path: Path) -> str:
     top, name = path.parts[0], path.name
     if name == "owner.json" or name.endswith(LOCKS):
         return "locks"
+    if top == "names.json":
+        return "notes of what studies ask for"
     if top == "store":
         return KINDS.get(name, "left over" if name.startswith(".") else "other")
     if name.startswith("mlflow.db"):

@@ -13,6 +13,7 @@ from harness.study.building import build
 from harness.study.checks import check_study
 from harness.study.document import Mark, Node, is_file, read_document
 from harness.study.layers import fold
+from harness.study.names import list_own_studies, name_files
 from harness.study.presets import DATA, STUDIES, Below, read_data_layers
 from harness.study.rows import Draft, make_drafts, number_references
 from harness.study.schema import StudyPart, read_study_part
@@ -73,7 +74,7 @@ def load(
         data_asked=data or part.data,
         space={path: spec for path, spec in tuned.items() if path not in line},
     )
-    return with_seeds(study, {})
+    return with_seeds(name_files(study, root), {})
 
 
 def make_rows(
@@ -121,7 +122,7 @@ def locate_study(path: Path) -> Path:
         if path.resolve().parent == STUDIES / "base":
             raise ConfigError([f"{path}: a preset, not a study; use it with --base {path.stem}"])
         return path
-    own = {file.stem: file for folder in (STUDIES, STUDIES / "real") for file in sorted(folder.glob("*.yaml"))}
+    own = list_own_studies()
     if str(path) in own:
         return own[str(path)]
     name = str(path) if len(str(path)) <= LONGEST else quote(path)

@@ -7,7 +7,7 @@ from typing import Any
 
 from harness.settings import Settings
 from harness.study.claims import AnyClaim, Level
-from harness.study.keys import digest, keys
+from harness.study.keys import keys
 from harness.study.metrics import CURVE, is_evaluated
 
 Scored = Mapping[tuple[str, ...], Settings]  # columns -> the settings that score them
@@ -66,7 +66,10 @@ class Seeds:
 
 @dataclass(frozen=True)
 class Study:
-    """A study file, expanded. ``missing`` says why its data set is not here (then it has no runs)."""
+    """A study file, expanded. ``missing`` says why its data set is not here (then it has no runs).
+
+    ``name``, ``base_name`` and ``data_name`` are told apart from others of that name (``harness.study.names``).
+    """
 
     name: str
     title: str
@@ -92,18 +95,8 @@ class Study:
     space: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)  # {tune: [...]} by path
     search: Mapping[str, Any] = field(default_factory=dict)  # objective, search and constraints of a search study
     scored: tuple[Scored, ...] = ()  # per row
-
-
-def name_data(study: Study) -> str:
-    """The data set's name; that of a folder given by path gets a digest, as another folder may have the same name."""
-    path = Path(study.data_asked or "")
-    return f"{study.data}-{digest(str(path.resolve()))[:8]}" if study.data_asked and path.is_dir() else study.data
-
-
-def name_base(study: Study) -> str:
-    """The preset's name; that of a file given by path gets a digest, as another file may have the same name."""
-    path = Path(study.base)
-    return f"{path.stem}-{digest(str(path.resolve()))[:8]}" if path.suffix else study.base
+    base_name: str = ""  # of the preset; with a digest where it is a file given by path
+    data_name: str = ""  # of the data set, likewise
 
 
 def with_seeds(study: Study, counts: Mapping[int, int]) -> Study:

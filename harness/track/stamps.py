@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from harness.store.files import read_json, write_json
 from harness.study import keys
-from harness.study.study import name_base, name_data
 
 if TYPE_CHECKING:
     from harness.study import Row, Run, Study
@@ -46,12 +45,12 @@ def identify_report(study: "Study") -> str:
 
 def name_variant(study: "Study") -> str:
     """Preset and settings of the command line: they tell the studies of one experiment apart."""
-    return " ".join([name_base(study), *study.sets])
+    return " ".join([study.base_name, *study.sets])
 
 
 def locate_stamp(study: "Study", root: Path) -> Path:
     """The stamp's file; a digest keeps presets and data of one name apart."""
-    variant = keys.digest([name_data(study), name_base(study), list(study.sets)])
+    variant = keys.digest([study.data_name, study.base_name, list(study.sets)])
     return root / "reports" / ".mirrored" / f"{study.name}-{variant}.json"
 
 

@@ -94,7 +94,12 @@ def inject(folder: Path, fault: Fault) -> tuple[bool, list[str]]:
         time.sleep(0.005)
     time.sleep(fault.delay)
     hit = process.poll() is None and strike(process, fault)
-    out, errors = process.communicate(timeout=PATIENCE)
+    try:
+        out, errors = process.communicate(timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, errors = process.communicate()
+        return hit, [f"hangs: {errors[-300:]}"]
     late = hit and "look at it" in out  # all is done: Python itself was ending
     if late and process.returncode == -fault.signal:
         process.returncode = 128 + fault.signal
@@ -128,8 +133,10 @@ def complaints(folder: Path, process: subprocess.Popen, fault: Fault | None, err
     if code not in allowed_codes(fault):
         yield f"exit code {code}: {errors[-300:]}"
     after = finished(root)
-    if not before.items() <= after.items():
-        yield "finished work is lost or was done again"
+    if lost := sorted(path.parent.name for path in before.keys() - after.keys()):
+        yield f"finished work is lost: {lost}"
+    if again := sorted(path.parent.name for path in before.keys() & after.keys() if before[path] != after[path]):
+        yield f"finished work was done again: {again}"
     leftovers = [path for path in root.rglob(".*") if path.is_file()]
     if (fault is None or fault.signal != signal.SIGKILL) and leftovers:
         yield f"temporary files are left: {leftovers}"
