@@ -123,11 +123,7 @@ LINES = {  # file -> (before, what the guide puts there)
         ('    "split folders": split_folders,\n', '    "toy": toy,\n    "split folders": split_folders,\n'),
     ],
     "harness/execute/executors.py": [
-        (
-            "from harness.execute.pool import",
-            "from harness.execute.toy import run_here\nfrom harness.execute.pool import",
-        ),
-        ('    "local": Executor(', '    "toy": Executor(run_here),\n    "local": Executor('),
+        ('    "local": Executor(', '    "toy": Executor("toy.run_here"),\n    "local": Executor('),
     ],
 }
 STUDY = """

@@ -2,21 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.util import find_spec
 
-from harness.execute.cluster import run_on_ray
 from harness.execute.events import LENIENT, OnEvent, Policy, RunJobs, Slot
-from harness.execute.pool import run_local
 from harness.store.jobs import Job
 
 
 @dataclass(frozen=True)
 class Executor:
-    """``run`` does jobs on run slots and tells events; without ``waits`` it returns before there are results."""
+    """A function that does jobs on run slots and tells events; without ``waits`` it returns before there are results.
 
-    run: RunJobs
+    Its ``place`` is "module.function" below ``harness.execute``, imported when it runs: ``--help`` needs names only.
+    """
+
+    place: str
     waits: bool = True
     package: str = ""  # that must be installed; an extra of the same name brings it
+
+    @property
+    def run(self) -> RunJobs:
+        """The function itself."""
+        module, function = self.place.split(".")
+        found: RunJobs = getattr(import_module(f"harness.execute.{module}"), function)
+        return found
 
     @property
     def lacks(self) -> str:
@@ -38,7 +47,7 @@ def describe(job: Job) -> str:
 
 
 EXECUTORS: Mapping[str, Executor] = {
-    "local": Executor(run_local),
-    "ray": Executor(run_on_ray, package="ray"),
-    "print": Executor(print_jobs, waits=False),
+    "local": Executor("pool.run_local"),
+    "ray": Executor("cluster.run_on_ray", package="ray"),
+    "print": Executor("executors.print_jobs", waits=False),
 }

@@ -24,7 +24,6 @@ from harness.settings import Settings
 from harness.sources import digest
 from harness.store.files import describe_file, is_whole, landing, read_json, write_json
 from harness.store.jobs import Job
-from harness.store.scores import unpack_scores
 from harness.study.keys import flat
 
 if TYPE_CHECKING:
@@ -198,6 +197,8 @@ def read_arrays(root: Path, key: str, name: str) -> dict[str, np.ndarray]:
 
 def read_scores(root: Path, key: str) -> dict[str, np.ndarray]:
     """Test scores of a training, video axis first (``model.case.Case.scores``, ``harness.compute.score.reduced``)."""
+    from harness.store.scores import unpack_scores  # which imports scipy: planning and --help read no scores
+
     return unpack_scores(read_arrays(root, key, "scores"))
 
 
