@@ -8,12 +8,14 @@ from math import isclose
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 
-from harness.bench.__main__ import SCALES, list_lines, main, parser
+from harness.bench.__main__ import SCALES, main, parser
 from harness.bench.generated import Form, make_dataset
 from harness.bench.growth import fit_exponent
 from harness.bench.parts import STEP_PARTS, compare
 from harness.bench.subject import Subject, load_subject, shape_as_activitynet
+from harness.bench.table import show, write_seconds
 from harness.bench.timing import time_in_turn
 from harness.study.presets import load_preset
 
@@ -61,8 +63,9 @@ def test_numbers_are_plausible(found) -> None:
         assert all(0 < own["min"] <= own["median"] <= own["max"] for own in found[part].values())
     assert all(low <= found["ratios"][name] <= high for name, (low, high) in found["spread"].items())
     assert all(0 < share < 1 for share in found["roof"].values())
-    assert 0 < found["run"]["evaluation"] < found["run"]["total"] < found["run"]["wall"]
-    assert 0 < found["study"]["efficiency"] <= 1
+    assert 0 < found["run"]["evaluation_s"] < found["run"]["total_s"] < found["run"]["wall_s"]
+    assert 0 < found["study"]["training_share"] < found["study"]["steady_share"] <= 1
+    assert 0 < found["study"]["again_s"] < found["study"]["wall_s"]
     assert found["study"]["trainings"] == 4  # Table 4's rows
     memory = found["memory"]
     assert 100 < memory["start_mb"] <= memory["steps_mb"] <= memory["evaluation_mb"] < 4000
@@ -70,12 +73,68 @@ def test_numbers_are_plausible(found) -> None:
 
 
 @pytest.mark.slow
-def test_each_number_is_printed_on_one_line(found) -> None:
-    lines = dict(list_lines(found))
-    assert lines["scale"] == "tiny"
-    assert lines["growth step T"].startswith(f"{found['growth']['step']['T']['exponent']:.2f}")
-    assert lines["ratios map"] == f"{found['ratios']['map']:.4g}"
-    assert not any("{" in text for text in lines.values())
+def test_every_number_is_shown(found) -> None:
+    shown = render(found, width=200)
+    assert "{" not in shown
+    for part in found.keys() - {"spread", "growth"}:
+        assert part in shown
+    assert f"{found['ratios']['map']:.2f} x" in shown
+    assert f"10: {write_seconds(found['growth']['plan']['runs']['seconds'][0])}" in shown
+
+
+MEASURED = {
+    "scale": "small",
+    "start": {"--help": {"median": 0.2, "min": 0.1, "max": 1.5}},
+    "memory": {"start_mb": 359.6},
+    "study": {"trainings": 4, "wall_s": 61.0, "training_share": 0.913},
+    "ratios": {"step_fp32": 14.777},
+    "spread": {"step_fp32": [10.2, 16.764]},
+    "differences": {"loss": 1.7e-7},
+    "roof": {"fp32": 0.4776},
+    "growth": {"step": {"T": {"exponent": 0.571, "sizes": [100, 200], "seconds": [0.00619, 0.00788]}}},
+    "many runs": {
+        "plan of an empty store": {"exponent": 1.0, "sizes": [100, 200], "seconds": [3.461e-05, 7e-05]},
+        "memory": {"sizes": [100, 200], "mb": [28.45, 59.4]},
+    },
+}
+SHOWN = """
+ part          |             | median  | lowest | highest
+ call          | scale       | small   |        |
+ start         | --help      | 200 ms  | 100 ms | 1.5 s
+ memory        | start       | 360 MB  |        |
+ study         | trainings   | 4       |        |
+               | wall        | 61 s    |        |
+               | training    | 91%     |        |
+ ratios        | step_fp32   | 14.78 x | 10.20 x | 16.76 x
+ differences   | loss        | 1.7e-07 |        |
+ roof          | fp32        | 48%     |        |
+ time of       | grows with  | exponent |  |
+ step          | T           | 0.57    | 100: 6.19 ms | 200: 7.88 ms
+ many runs     | plan of an empty store | 1.00 | 100: 34.6 µs | 200: 70 µs
+               | memory      |         | 100: 28 MB | 200: 59 MB
+"""
+
+
+def render(found, width: int) -> str:
+    out = io.StringIO()
+    show(found, Console(file=out, width=width))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("width", [20, 200])
+def test_numbers_stand_in_columns_with_their_units(width: int) -> None:
+    """Nothing is cut on a narrow terminal, names never run into values, and numbers end in one column."""
+    shown = [line for line in render(MEASURED, width).splitlines() if line.strip(" ─")]
+    wanted = [[cell.strip() for cell in line.split("|")] for line in SHOWN.strip().splitlines()]
+    assert [line.split() for line in shown] == [" ".join(cells).split() for cells in wanted]
+    numbers = [cells[0] for cells in wanted].index("time of")  # lines of the first table
+    ends = {line.find(cells[2]) + len(cells[2]) for line, cells in zip(shown[:numbers], wanted)}
+    assert len(ends) == 1
+
+
+@pytest.mark.parametrize(("value", "text"), [(61.04, "61 s"), (1.0, "1 s"), (0.99, "990 ms"), (2e-7, "0.2 µs")])
+def test_seconds_take_the_unit_that_suits_them(value: float, text: str) -> None:
+    assert write_seconds(value) == text
 
 
 def test_products_are_those_of_the_encoders(folder) -> None:

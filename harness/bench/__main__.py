@@ -8,30 +8,29 @@ the encoders' products would take at this machine's measured rate.
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from harness.bench.timing import Seconds, summarise
-from harness.cli import Parser, positive
+from harness.bench.timing import summarise_all
+from harness.cli import Parser, positive, terminal
 
 
 class Effort(NamedTuple):
-    """How often things are timed at a scale, and whether whole runs are."""
+    """How often things are timed at a scale, and how much is run."""
 
     steps: int
     evaluations: int
-    runs: bool
+    seeds: int = 0  # of a study; 0: neither it nor a run
     many: tuple[int, ...] = ()  # numbers of runs of a dry worker
 
 
 SCALES = {  # tiny .. paper: the embedded data set; activitynet: generated features
-    "tiny": Effort(10, 3, True, (10, 20)),
-    "default": Effort(10, 3, True, (100, 200, 400, 800)),
-    "paper": Effort(5, 3, False),
-    "activitynet": Effort(5, 3, False),
+    "tiny": Effort(10, 3, 1, (10, 20)),
+    "default": Effort(10, 3, 2, (100, 200, 400, 800)),
+    "paper": Effort(5, 3),
+    "activitynet": Effort(5, 3),
 }
-NAME_WIDTH = 40
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,9 +57,9 @@ def measure_alone(options: argparse.Namespace, effort: Effort, rounds: int) -> d
 
     found: dict[str, Any] = {"start": summarise_all(processes.time_start(min(rounds, 3)))}
     found["memory"] = processes.measure_memory(options.scale, options.output, options.threads)
-    if effort.runs:
+    if effort.seeds:
         found["run"] = processes.measure_run(options.scale, options.output)
-        found["study"] = processes.measure_study(options.output)
+        found["study"] = processes.measure_study(options.scale, effort.seeds, options.output)
     if effort.many:
         from harness.bench.scale import measure_scale
 
@@ -86,41 +85,15 @@ def measure_here(options: argparse.Namespace, effort: Effort, rounds: int) -> di
     return found
 
 
-def summarise_all(seconds: Seconds) -> dict[str, Any]:
-    return {name: summarise(values) for name, values in seconds.items()}
-
-
-def list_lines(found: dict[str, Any], above: str = "") -> Iterator[tuple[str, str]]:
-    """Name and value of every number, spreads and growth on one line each."""
-    for name, value in found.items():
-        path = f"{above} {name}".strip()
-        if isinstance(value, dict) and not {"median", "exponent"} & value.keys():
-            yield from list_lines(value, path)
-        else:
-            yield path, write_value(value)
-
-
-def write_value(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, list):
-        return " to ".join(f"{entry:.4g}" for entry in value)
-    if isinstance(value, dict) and "median" in value:
-        return f"{value['median']:.4g} s ({value['min']:.4g} to {value['max']:.4g})"
-    if isinstance(value, dict):
-        pairs = zip(value["sizes"], value["seconds"])
-        return f"{value['exponent']:.2f}  " + ", ".join(f"{size}: {took:.3g} s" for size, took in pairs)
-    return str(value)
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     options = parser().parse_args(argv)
     found = measure(options)
     if options.json:
         print(json.dumps(found, indent=1))
         return 0
-    for name, value in list_lines(found):
-        print(f"{name:{NAME_WIDTH}}{value}")
+    from harness.bench.table import show
+
+    show(found, terminal())
     return 0
 
 

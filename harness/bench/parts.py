@@ -1,16 +1,18 @@
 """A step and an evaluation, part by part and beside the plain reference of each."""
 
 import time
+from collections.abc import Callable
 from functools import partial
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from harness.bench import reference
 from harness.bench.subject import Subject
-from harness.bench.timing import Seconds, Work, divide, summarise, time_call, time_in_turn
+from harness.bench.timing import Seconds, Work, divide, summarise, summarise_all, time_call, time_in_turn
 from harness.compute import batches, metrics, score
 from harness.compute.localize import detect
 from harness.data.sampling import stratified
@@ -31,31 +33,37 @@ STEP_PARTS = (
 
 def compare(subject: Subject, rounds: int, evaluations: int) -> dict[str, Any]:
     """Ratios (reference / ours, medians over rounds), how they spread, differences, and shares of the product rate."""
-    kinds: dict[str, Work] = {"step_reference": partial(subject.step, subject.compute_reference_loss)}
-    ours = {f"step_{name}": partial(subject.compute_loss, name) for name in PRECISIONS}
-    kinds |= {name: partial(subject.step, loss) for name, loss in ours.items()}
-    seconds = time_in_turn(kinds, rounds)
+    seconds = time_in_turn(list_steps(subject), rounds)
     networks = {"evaluation_reference": subject.compute_reference_scores, "evaluation": subject.compute_scores}
     seconds |= time_in_turn(networks, evaluations)
-    ratios = {name: divide(seconds["step_reference"], seconds[name]) for name in ours}
-    ratios["evaluation"] = divide(seconds["evaluation_reference"], seconds["evaluation"])
     matched, difference = compare_map(subject, rounds)
     seconds |= matched
+    ratios = {f"step_{name}": divide(seconds["step_reference"], seconds[f"step_{name}"]) for name in PRECISIONS}
+    ratios["evaluation"] = divide(seconds["evaluation_reference"], seconds["evaluation"])
     ratios["map"] = divide(matched["map_reference"] * rounds, matched["map"])
-    expected, found = (
-        float(loss.detach()) for loss in (subject.compute_reference_loss(), subject.compute_loss("fp32"))
-    )
-    spreads = {name: summarise(values) for name, values in ratios.items()}
+    spreads = summarise_all(ratios)
     medians = {name: spread["median"] for name, spread in spreads.items()}
     ranges = {name: [spread["min"], spread["max"]] for name, spread in spreads.items()}
-    times = {name: summarise(values) for name, values in seconds.items()}
     return {
         "ratios": medians,
         "spread": ranges,
-        "differences": {"loss": abs(found / expected - 1), "map": difference},
+        "differences": {"loss": compare_losses(subject), "map": difference},
         **reach_roof(subject, seconds),
-        "seconds": times,
+        "seconds": summarise_all(seconds),
     }
+
+
+def list_steps(subject: Subject) -> dict[str, Work]:
+    """A step of the reference, and ours in each precision."""
+    losses: dict[str, Callable[[], Tensor]] = {"reference": subject.compute_reference_loss}
+    losses |= {name: partial(subject.compute_loss, name) for name in PRECISIONS}
+    return {f"step_{name}": partial(subject.step, loss) for name, loss in losses.items()}
+
+
+def compare_losses(subject: Subject) -> float:
+    """How far our loss is from the reference's, as a share of it."""
+    own, expected = subject.compute_loss("fp32"), subject.compute_reference_loss()
+    return abs(float(own.detach()) / float(expected.detach()) - 1)
 
 
 def compare_map(subject: Subject, rounds: int) -> tuple[Seconds, float]:

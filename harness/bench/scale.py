@@ -31,20 +31,20 @@ if TYPE_CHECKING:
 
 SEEDS = 10
 SLOTS = 2
-MEMORY = "memory above that of few runs, MB"
+MEMORY = "memory above that of few runs"
 POINTS = 120  # training steps of a run at tiny scale
 CURVES = 28  # monitors of a step with clusters
 
 
 def measure_scale(runs: Sequence[int], mirrored: bool = True) -> dict[str, Any]:
-    """Processor seconds of each part against the number of runs, with its exponent; seconds a run; memory in MB."""
+    """Processor seconds of each part against the number of runs, with its exponent; and memory (MB)."""
     found = [call_alone(measure_size, number, mirrored) for number in runs]
-    out: dict[str, Any] = {}
-    for name in (parts := list(found[-1])[:-1]):
+    sizes = list(runs)
+    out: dict[str, Any] = {MEMORY: {"sizes": sizes, "mb": [one.pop(MEMORY) for one in found]}}
+    for name in found[-1]:
         values = [one[name] for one in found]
-        out[name] = {"exponent": fit_exponent(runs, values), "sizes": list(runs), "seconds": values}
-    out["seconds a run"] = {name: found[-1][name] / runs[-1] for name in parts}
-    return out | {MEMORY: [one[MEMORY] for one in found]}
+        out[name] = {"exponent": fit_exponent(runs, values), "sizes": sizes, "seconds": values}
+    return out
 
 
 def measure_size(runs: int, mirrored: bool) -> dict[str, float]:

@@ -30,6 +30,10 @@ def summarise(values: Sequence[float]) -> dict[str, float]:
     return {"median": median(values), "min": min(values), "max": max(values)}
 
 
+def summarise_all(seconds: Seconds) -> dict[str, dict[str, float]]:
+    return {name: summarise(values) for name, values in seconds.items()}
+
+
 def divide(reference: Sequence[float], own: Sequence[float]) -> list[float]:
     """Ratios round by round: what else the machine did in a round slowed both."""
     return [slow / fast for slow, fast in zip(reference, own)]
