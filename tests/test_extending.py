@@ -1,9 +1,10 @@
-"""CONTRIBUTING.md followed to the letter: a toy baseline, metric, figure, data layout and executor, in one study.
+"""CONTRIBUTING.md followed to the letter: its least baseline, a toy metric, figure, data layout and executor.
 
 The sources are copied, the steps of the guide are done there and nothing else, and the study runs on all five.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,25 +14,9 @@ import pytest
 from mutants.__main__ import copy_sources
 
 FILES = {
-    "model/baselines/toy.py": '''
-"""A toy: the paper's baseline with its attention reversed in time."""
-
-from dataclasses import replace
-
-from model.baselines.proposed import Baseline as Proposed, inference
-from model.streams import Batch, Snippets
-
-__all__ = ["Baseline", "inference"]
-
-
-class Baseline(Proposed):
-    def forward(self, batch: Batch) -> Snippets:
-        snippets = super().forward(batch)
-        return replace(snippets, attention=snippets.attention.flip(-1))
-''',
     "studies/baselines/toy.yaml": """
 localization.thresholds:
-  calibrated: [0.2, 0.4, 0.6, 0.8]
+  product: [0.01, 0.02, 0.04, 0.08]
 """,
     "harness/report/figures/toy.py": '''
 """A toy figure: how many seeds each row has."""
@@ -101,8 +86,8 @@ def run_here(jobs: Sequence[Job], on_event: OnEvent, slots: Sequence[Slot], poli
 }
 OPTIONS = """
 @dataclass(frozen=True)
-class ToyOptions(ProposedOptions):
-    pooled: Count = 1  # toy
+class ToyOptions:
+    topk: Divisor = 8  # T // topk snippets are pooled per class
 
 
 OPTIONS: """
@@ -150,7 +135,9 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the sources in which the guide was followed, with a data set in the toy layout beside it."""
     place = tmp_path_factory.mktemp("extended") / "main"
     copy_sources(place)
-    for name, text in FILES.items():
+    guide = (place / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (least,) = re.findall(r"^```python\n(.*?)^```", guide, re.DOTALL | re.MULTILINE)  # the least file of a baseline
+    for name, text in {"model/baselines/toy.py": least.replace("NameOptions", "ToyOptions"), **FILES}.items():
         (place / name).write_text(text.lstrip(), encoding="utf-8")
     for name, changes in LINES.items():
         text = (place / name).read_text(encoding="utf-8")
@@ -186,11 +173,17 @@ def test_the_guide_is_all_it_takes(extended: Path) -> None:
 
 
 def test_ranges_of_a_new_baseline_are_checked_before_anything_runs(extended: Path) -> None:
-    arguments = ("toys.yaml", "--data", "toydata", "--set", "case.options.pooled=0", "--dry-run", "--output", "out2")
+    arguments = ("toys.yaml", "--data", "toydata", "--set", "case.options.topk=0", "--dry-run", "--output", "out2")
     done = call("harness.run", *arguments, cwd=extended)
     assert done.returncode == 2
-    assert "case.options.pooled" in done.stderr
+    assert "case.options.topk" in done.stderr
     assert not (extended / "out2").exists()
+
+
+def test_a_new_baseline_goes_through_the_contract(extended: Path) -> None:
+    done = call("pytest", "-q", "-p", "no:cacheprovider", "tests/test_baselines.py", "-k", "toy", cwd=extended)
+    assert done.returncode == 0, done.stdout
+    assert int(re.findall(r"(\d+) passed", done.stdout)[0]) > 5
 
 
 def test_what_was_added_keeps_the_contracts(extended: Path) -> None:
