@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from harness.errors import ConfigError, hint, name_value
-from harness.ranges import complain, validate
+from harness.ranges import Steps, complain, validate
 from harness.settings import Settings
 from harness.study.document import Mark, Node, wrap
 from harness.study.layers import BASELINE, Layer, Leaf, fold, list_groups, list_leaves, read_baseline_layer
@@ -24,24 +24,37 @@ def build(state: Layer, errors: list[str]) -> Settings:
     """Validated settings of a folded state; what is wrong is added to ``errors`` and left at its default."""
     baseline = read_baseline(state, errors)
     known = list_leaves(baseline)
-    for path, node in state.items():
-        if path not in known and not (path.startswith("case.options.") and state[BASELINE].value != baseline):
-            place = node.mark if path in list_groups() else node.key
-            errors.append(f"{place}: {complain_unknown(path, node, known)}")
-    values = nest({path: node.plain() for path, node in state.items() if path in known} | {BASELINE: baseline})
-    options, wrong_options = validate(OPTIONS[baseline], values["case"].pop("options", {}))
-    settings, wrong = validate(Settings, values)
-    settings = replace(settings, case=replace(settings.case, options=options))
-    wrong |= {(*OPTIONS_STEPS, *field): entry for field, entry in wrong_options.items()}
-    refused = {".".join(map(str, field)): entry for field, entry in wrong.items()}
-    for path, entry in refused.items():
+    errors += list_unknown(state, baseline, known)
+    settings, wrong = validate_settings(state, baseline, known)
+    for path, entry in wrong.items():
         inner = state[path].at(entry)
         errors.append(f"{inner.mark}: {path}: {complain(known[path].kind, inner.value)}")
     sequences = read_baseline_layer(baseline)["localization.thresholds"].value
     for paths, text in find_clashes(settings, sequences):
-        if refused.keys().isdisjoint(paths):
+        if wrong.keys().isdisjoint(paths):
             errors.append(f"{find_place(state, paths)}: {paths[0]}: {text}")
     return settings
+
+
+def list_unknown(state: Layer, baseline: str, known: Mapping[str, Leaf]) -> list[str]:
+    """Paths that are no settings; options are not held against a baseline that was misspelt."""
+    misspelt = state[BASELINE].value != baseline
+    out = []
+    for path, node in state.items():
+        if path not in known and not (misspelt and path.startswith("case.options.")):
+            place = node.mark if path in list_groups() else node.key
+            out.append(f"{place}: {complain_unknown(path, node, known)}")
+    return out
+
+
+def validate_settings(state: Layer, baseline: str, known: Mapping[str, Leaf]) -> tuple[Settings, dict[str, Steps]]:
+    """Settings of what is known, and path -> entry in it of each value that was refused and is at its default."""
+    values = nest({path: node.plain() for path, node in state.items() if path in known} | {BASELINE: baseline})
+    options, wrong_options = validate(OPTIONS[baseline], values["case"].pop("options", {}))
+    settings, wrong = validate(Settings, values)
+    wrong |= {(*OPTIONS_STEPS, *steps): entry for steps, entry in wrong_options.items()}
+    whole = replace(settings, case=replace(settings.case, options=options))
+    return whole, {".".join(map(str, steps)): entry for steps, entry in wrong.items()}
 
 
 def rebuild(flat: Mapping[str, Any]) -> Settings:
@@ -80,18 +93,27 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def complain_unknown(path: str, node: Node, known: Mapping[str, Leaf]) -> str:
     """Message for a path that is no setting, with the nearest one that is."""
-    if path in list_groups():
+    groups = sorted(list_groups())
+    if path in groups:
         below = [name.removeprefix(f"{path}.").partition(".")[0] for name in known if name.startswith(f"{path}.")]
         return f"{path}: found {name_value(node.value)}; allowed: a mapping with {', '.join(dict.fromkeys(below))}"
     parent, _, name = path.rpartition(".")
-    siblings = [p.rpartition(".")[2] for p in (*known, *sorted(list_groups())) if p.rpartition(".")[0] == parent]
+    siblings = [other.rpartition(".")[2] for other in (*known, *groups) if other.rpartition(".")[0] == parent]
     if parent and siblings:
         return f"{path}: unknown key; {hint(name, siblings)}"
-    ends = {p.rpartition(".")[2]: p for p in known}
-    near = [ends[n] for n in get_close_matches(name, ends, 1, 0.8)] or get_close_matches(path, known, 1)
-    allowed = ", ".join(f"{group}.NAME" for group in sorted(list_groups()) if "." not in group)
-    question = f"did you mean '{near[0]}'? " if near else ""
+    near = find_near(path, known)
+    question = f"did you mean '{near}'? " if near else ""
+    allowed = ", ".join(f"{group}.NAME" for group in groups if "." not in group)
     return f"{path}: unknown key; {question}allowed: {allowed}"
+
+
+def find_near(path: str, known: Mapping[str, Leaf]) -> str:
+    """The setting that may have been meant: one whose last name is much like this path's, else one whose path is."""
+    by_name = {other.rpartition(".")[2]: other for other in known}
+    close = get_close_matches(path.rpartition(".")[2], by_name, 1, 0.8)
+    if close:
+        return by_name[close[0]]
+    return next(iter(get_close_matches(path, known, 1)), "")
 
 
 def find_place(state: Layer, paths: Iterable[str]) -> Mark:

@@ -12,7 +12,7 @@ from harness.settings import Settings
 from harness.study.building import build
 from harness.study.checks import check_study
 from harness.study.document import Mark, Node, is_file, read_document
-from harness.study.layers import fold
+from harness.study.layers import Layer, fold
 from harness.study.names import list_own_studies, name_files
 from harness.study.presets import DATA, STUDIES, Below, read_data_layers
 from harness.study.rows import Draft, make_drafts, number_references
@@ -39,20 +39,19 @@ def load(
 
     ConfigError lists everything that is wrong, each line with file:line:column. Nothing is written.
     """
-    file, errors = locate_study(Path(path)), list[str]()
+    file = locate_study(Path(path))
+    errors: list[str] = []
     node = read_study(file)
     part = read_study_part(node, errors)
     line = read_command_line(sets, errors)
     asked = Asked(part.base if base is None else base, find_mark("base", base, node), file.parent, root)
-    wanted, mark = part.data or DATA if data is None else data, find_mark("data", data, node)
-    below = read_data_layers(wanted, mark, quick, errors, root, data is not None)
+    wanted = part.data or DATA if data is None else data
+    below = read_data_layers(wanted, find_mark("data", data, node), quick, errors, root, data is not None)
     own = read_own_layer(node, part, errors)
     rows = make_drafts(node, part, errors)
     piles = stack_layers(rows, asked, [*below.layers, own], line, errors)
     states = [fold(pile) for pile in piles]
-    settings = [build(state, errors) for state in states]
-    for state, own_settings in zip(states, settings):
-        check_memory(state, own_settings, errors)
+    settings = build_rows(states, errors)
     columns, scored = read_columns(node, part, piles, settings, errors)
     references = number_references(rows, part.reference, node, errors)
     tuned = read_space(own, settings[0].case.baseline, errors)
@@ -77,6 +76,14 @@ def load(
     return with_seeds(name_files(study, root), {})
 
 
+def build_rows(states: Sequence[Layer], errors: list[str]) -> list[Settings]:
+    """Settings of each row; what no memory holds is refused."""
+    settings = [build(state, errors) for state in states]
+    for state, own in zip(states, settings):
+        check_memory(state, own, errors)
+    return settings
+
+
 def make_rows(
     rows: Sequence[Draft],
     settings: Sequence[Settings],
@@ -85,10 +92,23 @@ def make_rows(
     base: str,
 ) -> tuple[Row, ...]:
     """The table's rows; one without a preset of its own starts from the study's ``base``."""
+    numbers = range(1, len(rows) + 1)
     out = []
-    for number, (row, own, reference, fingerprint) in enumerate(zip(rows, settings, references, prints), 1):
-        place = (number, row.note, reference, fingerprint, row.base or base, row.paper_std)
-        out.append(Row(row.label, own, row.paper, row.on, *place))
+    for number, row, own, reference, fingerprint in zip(numbers, rows, settings, references, prints):
+        out.append(
+            Row(
+                label=row.label,
+                settings=own,
+                paper=row.paper,
+                on=row.on,
+                number=number,
+                note=row.note,
+                reference=reference,
+                fingerprint=fingerprint,
+                base=row.base or base,
+                paper_std=row.paper_std,
+            )
+        )
     return tuple(out)
 
 

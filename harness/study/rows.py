@@ -34,85 +34,121 @@ class Draft:
 
 def make_drafts(node: Node, part: StudyPart, errors: list[str]) -> list[Draft]:
     """The rows of a study, in order; one row of the bare settings where it names none. There is always a row."""
-    toggles = {name: flatten(node.at(["toggles", name]), errors) for name in part.toggles}
-    if len(part.rows) > MOST:
-        errors.append(f"{node.at(['rows']).mark}: rows: found {len(part.rows)}; allowed: {MOST}")
-    rows = [make_draft(node, i, row, toggles, errors) for i, row in enumerate(part.rows[:MOST])]
+    rows = read_rows(node, part, errors)
     points = list(expand_sweep(node, part, errors)) if part.sweep else []
     if not points:
         return rows or [Draft(part.title or "settings", {}, {})]
-    if len(points) * max(len(rows), 1) > MOST:
-        errors.append(f"{node.at(['sweep']).mark}: sweep: {len(points) * max(len(rows), 1)} rows; allowed: {MOST}")
-        return rows or points[:1]
-    return [join_point(point, row) for point in points for row in rows] if rows else points
+    if not rows:
+        return points
+    count = len(points) * len(rows)
+    if count > MOST:
+        errors.append(f"{node.at(['sweep']).mark}: sweep: {count} rows; allowed: {MOST}")
+        return rows
+    return [join_point(point, row) for point in points for row in rows]
+
+
+def read_rows(node: Node, part: StudyPart, errors: list[str]) -> list[Draft]:
+    """The rows that a study lists."""
+    toggles = {name: flatten(node.at(["toggles", name]), errors) for name in part.toggles}
+    if len(part.rows) > MOST:
+        errors.append(f"{node.at(['rows']).mark}: rows: found {len(part.rows)}; allowed: {MOST}")
+    return [make_draft(node, i, row, toggles, errors) for i, row in enumerate(part.rows[:MOST])]
 
 
 def make_draft(node: Node, i: int, row: RowPart, toggles: Mapping[str, Layer], errors: list[str]) -> Draft:
     """Row ``i`` (from 0): what is off, then what it sets itself."""
     where = node.at(["rows", i])
-    if row.on is None and toggles:
-        errors.append(
-            f"{where.mark}: rows.{i + 1}: no 'on'; the study has toggles: list what is on, 'on: []' for nothing"
-        )
     on = row.on or []
-    for j, name in enumerate(on):
-        if name not in toggles:
-            errors.append(
-                f"{where.at(['on', j]).mark}: rows.{i + 1}.on: unknown toggle '{name}'; {hint(name, toggles)}"
-            )
+    check_toggles(where, i, row, toggles, errors)
     layer: Layer = {}
     for name, off in toggles.items():
         layer |= {} if name in on else off
     own = flatten(where.at(["set"]), errors) if row.set else {}
-    label = row.label or (" + ".join(on) or "baseline" if toggles else name_layer(own))
-    base_mark = where.at(["base"]).mark if row.base else None
-    told = (row.note, row.base, base_mark, row.reference, row.paper_std)
-    return Draft(label, {**layer, **own}, row.paper, tuple(on), *told)
+    return Draft(
+        label=row.label or (" + ".join(on) or "baseline" if toggles else name_layer(own)),
+        layer={**layer, **own},
+        paper=row.paper,
+        on=tuple(on),
+        note=row.note,
+        base=row.base,
+        base_mark=where.at(["base"]).mark if row.base else None,
+        reference=row.reference,
+        paper_std=row.paper_std,
+    )
+
+
+def check_toggles(where: Node, i: int, row: RowPart, toggles: Mapping[str, Layer], errors: list[str]) -> None:
+    """A row lists toggles that are there, and does list them where there are any."""
+    number = i + 1
+    if row.on is None and toggles:
+        errors.append(
+            f"{where.mark}: rows.{number}: no 'on'; the study has toggles: list what is on, 'on: []' for nothing"
+        )
+    for j, name in enumerate(row.on or []):
+        if name not in toggles:
+            mark = where.at(["on", j]).mark
+            errors.append(f"{mark}: rows.{number}.on: unknown toggle '{name}'; {hint(name, toggles)}")
 
 
 def expand_sweep(node: Node, part: StudyPart, errors: list[str]) -> Iterator[Draft]:
     """One draft per combination of the swept values; ``paper`` has the printed numbers in the same order."""
     where = node.at(["sweep"])
-    swept = {key: inner for key, inner in where.value.items() if key not in {"paper", "label"}}
-    axes = flatten(replace(where, value=swept), errors)
-    for path, values in list(axes.items()):
-        if not isinstance(values.value, list) or not values.value:
-            errors.append(f"{values.mark}: sweep.{path}: found {name_value(values.value)}; allowed: a list of values")
-            del axes[path]
-    short = where.value["label"].value if "label" in where.value and len(axes) == 1 else None
-    sizes = [len(values.value) for values in axes.values()]
-    if not axes or prod(sizes) > MOST:
-        errors.append(f"{where.mark}: sweep: {prod(sizes) if axes else 0} rows; allowed: 1 to {MOST}")
+    axes = read_axes(where, errors)
+    size = prod(len(values) for values in axes.values()) if axes else 0
+    if not 0 < size <= MOST:
+        errors.append(f"{where.mark}: sweep: {size} rows; allowed: 1 to {MOST}")
         return
-    paper = read_published(where, part, prod(sizes), errors)
-    for i, point in enumerate(product(*(values.value for values in axes.values()))):
-        layer = {path: replace(value, key=axes[path].key) for path, value in zip(axes, point)}
+    short = where.value["label"].value if "label" in where.value and len(axes) == 1 else None
+    paper = read_published(where, part, size, errors)
+    for i, point in enumerate(product(*axes.values())):
+        layer = dict(zip(axes, point))
         yield Draft(name_layer(layer, short), layer, {name: numbers[i] for name, numbers in paper.items()})
+
+
+def read_axes(where: Node, errors: list[str]) -> dict[str, list[Node]]:
+    """Setting -> its values in a sweep, each as if it stood alone behind the setting's key."""
+    swept = {key: inner for key, inner in where.value.items() if key not in {"paper", "label"}}
+    axes = {}
+    for path, values in flatten(replace(where, value=swept), errors).items():
+        if isinstance(values.value, list) and values.value:
+            axes[path] = [replace(value, key=values.key) for value in values.value]
+        else:
+            errors.append(f"{values.mark}: sweep.{path}: found {name_value(values.value)}; allowed: a list of values")
+    return axes
 
 
 def read_published(where: Node, part: StudyPart, size: int, errors: list[str]) -> dict[str, list[float | None]]:
     """Printed numbers of a sweep: per column as many as there are rows."""
-    out: dict[str, list[float | None]] = {}
-    paper = where.value.get("paper", Node({}, where.mark, where.key))
+    if "paper" not in where.value:
+        return {}
+    paper = where.value["paper"]
     if not isinstance(paper.value, dict):
-        errors.append(
-            f"{paper.mark}: sweep.paper: found {name_value(paper.value)}; allowed: a mapping of columns to lists"
-        )
-        return out
+        found = name_value(paper.value)
+        errors.append(f"{paper.mark}: sweep.paper: found {found}; allowed: a mapping of columns to lists")
+        return {}
+    out = {}
     for name, values in paper.value.items():
-        numbers = values.plain()
-        if name not in part.columns:
-            errors.append(f"{values.key}: sweep.paper: unknown column '{name}'; {hint(name, part.columns)}")
-        elif not isinstance(numbers, list) or len(numbers) != size:
-            had = f"{len(numbers)} values" if isinstance(numbers, list) else name_value(numbers)
-            errors.append(f"{values.mark}: sweep.paper.{name}: found {had}; allowed: a list of {size}, one per row")
-        elif wrong := [v for v in values.value if isinstance(v.value, bool | str | list | dict)]:
-            errors.append(
-                f"{wrong[0].mark}: sweep.paper.{name}: found {name_value(wrong[0].value)}; allowed: a number or null"
-            )
+        trouble = complain_published(name, values, part, size)
+        if trouble:
+            errors.append(trouble)
         else:
-            out[name] = numbers
+            out[name] = values.plain()
     return out
+
+
+def complain_published(name: str, values: Node, part: StudyPart, size: int) -> str:
+    """What is wrong with a column's printed numbers in a sweep of so many rows; empty for nothing."""
+    if name not in part.columns:
+        return f"{values.key}: sweep.paper: unknown column '{name}'; {hint(name, part.columns)}"
+    where = f"sweep.paper.{name}"
+    if not isinstance(values.value, list):
+        return f"{values.mark}: {where}: found {name_value(values.value)}; allowed: a list of {size}, one per row"
+    if len(values.value) != size:
+        return f"{values.mark}: {where}: found {len(values.value)} values; allowed: a list of {size}, one per row"
+    for number in values.value:
+        if isinstance(number.value, bool | str | list | dict):
+            return f"{number.mark}: {where}: found {name_value(number.value)}; allowed: a number or null"
+    return ""
 
 
 def join_point(point: Draft, row: Draft) -> Draft:
