@@ -92,6 +92,10 @@ BAD = [
     ("set: {case.rho: {tune: [uniform, 3, 2]}}", "x.yaml:1:24: case.rho: tune: uniform: low 3 is not below high 2"),
     ("set: {case.rho: {tune: [uniform, 3]}}", "x.yaml:1:24: case.rho: tune: uniform takes low, high and perhaps"),
     ("set: {case.rh: {tune: [uniform, 3, 4]}}", "case.rh: unknown key"),
+    ("set: {case.clusters: {tune: [int, 2, 8, -1]}}", "tune: int: found step -1; allowed: above 0, at most 6"),
+    ("set: {case.rho: {tune: [uniform, 0.1, 0.5, 5]}}", "uniform: found step 5; allowed: above 0, at most 0.4"),
+    ("set: {case.epsilon: {tune: [int, 2.5, 8]}}", "case.epsilon: tune: int: found 2.5; allowed: whole numbers"),
+    ("set: {case.clusters: {tune: [uniform, 2, 9]}}", "uniform: found 4.33"),
 ]  # fmt: skip
 
 

@@ -21,6 +21,8 @@ KINDS: Mapping[str, str] = {  # kind -> what follows it
     "logint": "low and high",
     "categorical": "at least two values",
 }
+STEPPED = ("uniform", "int")  # may have a step
+WHOLE = ("int", "logint")
 
 Space = Mapping[str, tuple[Any, ...]]  # path -> (kind, ...)
 Values = Mapping[str, Any]  # path -> value of a trial
@@ -39,21 +41,28 @@ def is_tuned(node: Node) -> bool:
 
 def read_spec(path: str, node: Node, baseline: str, errors: list[str]) -> tuple[Any, ...]:
     """One specification as a tuple; empty when it is wrong."""
-    items = node.value if isinstance(node.value, list) else []
-    kind = items[0].value if items else node.value
+    wrong = check_spec(path, node, baseline)
+    errors += wrong
+    return () if wrong else tuple(node.plain())
+
+
+def check_spec(path: str, node: Node, baseline: str) -> list[str]:
+    """What is wrong with a specification: its kind, the number of its values, each of them, their order."""
+    where = f"{node.mark}: {path}: tune"
+    first, *values = node.value if isinstance(node.value, list) and node.value else [node]
+    kind = first.value
     if not isinstance(kind, str) or kind not in KINDS:
-        errors.append(f"{node.mark}: {path}: tune: found {name_value(kind)}; {hint(str(kind), KINDS)}")
-        return ()
-    values, ordered = items[1:], kind != "categorical"
-    if len(values) < 2 or (ordered and len(values) > 3 - kind.startswith("log")):
-        errors.append(f"{node.mark}: {path}: tune: {kind} takes {KINDS[kind]}; found {len(values)} values")
-        return ()
-    plain, before = [value.plain() for value in values], len(errors)
-    for value in values[:2] if ordered else values:
-        errors.extend(check_choice(path, value, baseline))
-    if len(errors) == before and ordered:
-        errors.extend(check_range(f"{node.mark}: {path}: tune: {kind}", kind, plain))
-    return (kind, *plain) if len(errors) == before else ()
+        return [f"{where}: found {name_value(kind)}; {hint(str(kind), KINDS)}"]
+    ordered = kind != "categorical"
+    most = 3 if kind in STEPPED else 2
+    if len(values) < 2 or (ordered and len(values) > most):
+        return [f"{where}: {kind} takes {KINDS[kind]}; found {len(values)} values"]
+    bounds = values[:2] if ordered else values
+    wrong = [text for value in bounds for text in check_choice(path, value, baseline)]
+    if wrong or not ordered:
+        return wrong
+    plain = [value.plain() for value in values]
+    return check_range(f"{where}: {kind}", kind, plain) or check_drawn(f"{where}: {kind}", path, kind, plain, baseline)
 
 
 def check_choice(path: str, node: Node, baseline: str) -> list[str]:
@@ -68,11 +77,27 @@ def check_choice(path: str, node: Node, baseline: str) -> list[str]:
 
 def check_range(where: str, kind: str, values: list[Any]) -> list[str]:
     """What is wrong with an ordered range."""
-    if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
+    if any(isinstance(value, bool) or not isinstance(value, int | float) for value in values):
         return [f"{where}: found a bound that is no number"]
-    if values[0] >= values[1]:
-        return [f"{where}: low {values[0]:g} is not below high {values[1]:g}"]
-    return [f"{where}: low {values[0]:g} is not above 0"] if kind.startswith("log") and values[0] <= 0 else []
+    low, high, *step = values
+    if low >= high:
+        return [f"{where}: low {low:g} is not below high {high:g}"]
+    if kind.startswith("log") and low <= 0:
+        return [f"{where}: low {low:g} is not above 0"]
+    if step and not 0 < step[0] <= high - low:
+        return [f"{where}: found step {step[0]:g}; allowed: above 0, at most {high - low:g}"]
+    broken = [value for value in values if kind in WHOLE and value != int(value)]
+    return [f"{where}: found {broken[0]:g}; allowed: whole numbers"] if broken else []
+
+
+def check_drawn(where: str, path: str, kind: str, values: list[Any], baseline: str) -> list[str]:
+    """Whether what stands between the bounds can be the setting's value: a number of clusters is a whole one."""
+    leaf = list_leaves(baseline).get(path)
+    low, high, *step = values
+    drawn = low + float(step[0] if step else (high - low) / 3)
+    if kind in WHOLE or leaf is None or not refuse(leaf.kind, drawn):
+        return []
+    return [f"{where}: {complain(leaf.kind, drawn)}; whole numbers are drawn by {', '.join(WHOLE)}"]
 
 
 def set_values(settings: Settings, values: Values) -> Settings:
