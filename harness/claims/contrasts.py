@@ -77,24 +77,30 @@ def name_contrast(study: "Study", claim: "AnyClaim") -> str:
     if not study.runs:
         return ""
     numbers = claim.row_numbers(len(study.rows))
-    first, *rest = [name_cell(study, row, column) for row in numbers for column in claim.columns]
+    cells = [name_cell(study, row, column) for row in numbers for column in claim.columns]
     match claim:
         case Beats():
-            return f"{first} above {rest[0]}"
+            ours, theirs = cells
+            return f"{ours} above {theirs}"
         case Pairs():
-            named = {row: name_cell(study, row, claim.on) for row in numbers}
+            named = dict(zip(numbers, cells))
             above = sorted(f"{named[row]} above {named[partner]}" for row, partner in claim.pairs)
             return ", ".join(above) + (" on average" if claim.on_average else "")
         case StableWithin():
-            return f"{', '.join(sorted([first, *rest]))} within {claim.stable_within:g}"
+            return f"{', '.join(sorted(cells))} within {claim.stable_within:g}"
         case Extreme():
             own = name_cell(study, claim.row, claim.columns[0])
-            others = sorted({first, *rest} - {own})
-            return f"{own} {'above' if claim.sign > 0 else 'below'} {', '.join(others)}"
+            return f"{own} {name_side(claim.sign)} {', '.join(sorted(set(cells) - {own}))}"
         case Level():
-            return f"{first} {'above' if claim.sign > 0 else 'below'} {claim.bound:g} at {claim.by_share:g}"
+            (cell,) = cells
+            return f"{cell} {name_side(claim.sign)} {claim.bound:g} at {claim.by_share:g}"
         case _:
             assert_never(claim)
+
+
+def name_side(sign: int) -> str:
+    """On which side of the others, or of a bound, something should lie."""
+    return "above" if sign > 0 else "below"
 
 
 def list_asserted(study: "Study") -> list[Asserted]:
@@ -145,14 +151,15 @@ def share_error(family: Sequence[Asserted], looks: tuple[int, ...]) -> dict[str,
     """The error rate, shared by the distinct contrasts of a family; of several margins the smallest is a contrast's."""
     contrasts = list(dict.fromkeys(entry.contrast for entry in family))
     headline = {entry.contrast for entry in family if entry.study == HEADLINE}
+    share = dict.fromkeys(contrasts, 1 / len(contrasts))
     rest = len(contrasts) - len(headline)
+    if headline and rest:
+        share = dict.fromkeys(contrasts, (1 - HEADLINE_SHARE) / rest)
+        share |= dict.fromkeys(headline, HEADLINE_SHARE / len(headline))
     tests = {}
     for contrast in contrasts:
-        part = 1 / len(contrasts)
-        if headline and rest:
-            part = HEADLINE_SHARE / len(headline) if contrast in headline else (1 - HEADLINE_SHARE) / rest
         margins = [entry.margin for entry in family if entry.contrast == contrast and entry.margin is not None]
-        tests[contrast] = Test(stats.ALPHA * part, looks, min(margins, default=None), len(contrasts))
+        tests[contrast] = Test(stats.ALPHA * share[contrast], looks, min(margins, default=None), len(contrasts))
     return tests
 
 

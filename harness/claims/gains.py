@@ -58,21 +58,32 @@ class Overall:
 def fit_mixed(groups: Sequence[np.ndarray], alpha: float = ALPHA) -> Mixed:
     """The random-effects model of one array of differences per method; NaN intervals for fewer than three."""
     y = np.array([x.mean() for x in groups])
-    n = np.array([len(x) for x in groups])
-    spare = int(n.sum()) - len(n)
-    squares = sum(float(((x - x.mean()) ** 2).sum()) for x in groups)
-    within = squares / spare if spare else 0.0  # sigma^2
-    v = within / n
+    within = pool_variance(groups)
     if len(y) < LEAST:
         return Mixed(float(y.mean()), nan, nan, nan, sqrt(within), (nan, nan))
+    v = within / np.array([len(x) for x in groups])
     between = estimate_between(y, v)
-    w = 1 / (v + between) if within or between else np.ones(len(y))
-    mean = float((w * y).sum() / w.sum())
-    scale = float((w * (y - mean) ** 2).sum() / (len(y) - 1))
-    error = sqrt(max(scale, 1.0) / w.sum()) if within or between else 0.0  # never less than the seeds' own noise
+    mean, error = average_means(y, v + between)
     half = error * float(stats.t.ppf(1 - alpha / 2, len(y) - 1))
     beyond = sqrt(between + error**2) * float(stats.t.ppf(1 - alpha / 2, len(y) - 2))
     return Mixed(mean, mean - half, mean + half, sqrt(between), sqrt(within), (mean - beyond, mean + beyond))
+
+
+def pool_variance(groups: Sequence[np.ndarray]) -> float:
+    """sigma^2: the variance between seeds, pooled over methods; 0 where each has one seed."""
+    spare = sum(len(x) for x in groups) - len(groups)
+    squares = sum(float(((x - x.mean()) ** 2).sum()) for x in groups)
+    return squares / spare if spare else 0.0
+
+
+def average_means(y: np.ndarray, variances: np.ndarray) -> tuple[float, float]:
+    """mu and its standard error after Hartung and Knapp, never less than the seeds' own noise; both arrays (k,)."""
+    if not variances.any():  # all methods gain the same
+        return float(y.mean()), 0.0
+    w = 1 / variances
+    mean = float((w * y).sum() / w.sum())
+    scale = float((w * (y - mean) ** 2).sum() / (len(y) - 1))
+    return mean, sqrt(max(scale, 1.0) / w.sum())
 
 
 def estimate_between(y: np.ndarray, v: np.ndarray) -> float:

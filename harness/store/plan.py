@@ -95,21 +95,23 @@ def find_rest(job: Job, record: Mapping[str, Any], accept_stale: bool) -> Job | 
     """
     own = sources.digest(job.settings.case.baseline)
 
-    def is_current(found: Mapping[str, Any] | None) -> bool:
-        return found is not None and (accept_stale or found["digest"] == own)
+    def is_current(found: Mapping[str, Any]) -> bool:
+        return bool(found) and (accept_stale or found["digest"] == own)
 
     if record.get("status") not in {"ok", "nan"} or not is_current(record):
         return job
     if record["status"] == "nan":
         return None
     root, key = job.root, job.training_key
-    found = {scoring: results.read_result(root, key, scoring) for scoring in job.scorings}
-    missing = {scoring: job.scorings[scoring] for scoring, result in found.items() if not is_current(result)}
-    if any(scoring in missing or lacks_curve(job, found[scoring] or {}) for scoring in job.watched):
+    stored = {scoring: results.read_result(root, key, scoring) or {} for scoring in job.scorings}
+    missing = {scoring: job.scorings[scoring] for scoring, result in stored.items() if not is_current(result)}
+    if any(scoring in missing or lacks_curve(job, stored[scoring]) for scoring in job.watched):
         return replace(job, scorings={**read_scorings(root, key, own), **job.scorings})
     if not missing:
         return None
-    return job if results.was_cut_off(root, key, missing) else replace(job, scorings=missing, rescore=True)
+    if results.was_cut_off(root, key, missing):
+        return job
+    return replace(job, scorings=missing, rescore=True)
 
 
 def lacks_curve(job: Job, result: Mapping[str, Any]) -> bool:

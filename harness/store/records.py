@@ -143,9 +143,19 @@ class Records:
         for record in self.records:
             run, row = record.run, rows[record.run.row]
             for column in (columns[name] for name in run.columns):
-                head = (self.study.name, run.row, row.label, run.seed, column.name, column.metric)
-                told = (record.value(column), column.selection, record.status)
-                lines.append((*head, *told, row.paper.get(column.name), *differing[run.row].values()))
+                line = {
+                    "study": self.study.name,
+                    "row": run.row,
+                    "label": row.label,
+                    "seed": run.seed,
+                    "column": column.name,
+                    "metric": column.metric,
+                    "value": record.value(column),
+                    "selection": column.selection,
+                    "status": record.status,
+                    "paper": row.paper.get(column.name),
+                }
+                lines.append(line | differing[run.row])
         settings = next(iter(differing.values()), {})
         return pd.DataFrame(lines, columns=[*FRAME, "paper", *settings]).astype({"paper": float})
 
