@@ -64,8 +64,9 @@ def make_draft(node: Node, i: int, row: RowPart, toggles: Mapping[str, Layer], e
     for name, off in toggles.items():
         layer |= {} if name in on else off
     own = flatten(where.at(["set"]), errors) if row.set else {}
+    spelled = " + ".join(on) or "baseline" if toggles else name_layer(own)
     return Draft(
-        label=row.label or (" + ".join(on) or "baseline" if toggles else name_layer(own)),
+        label=row.label or spelled,
         layer={**layer, **own},
         paper=row.paper,
         on=tuple(on),
