@@ -4,10 +4,19 @@ import json
 
 from harness.report.matrix import format_markdown, make_matrix
 
+WORDS = {
+    "supported": "appears on the test bed",
+    "smaller": "smaller than claimed",
+    "undecided": "undecided",
+    "contradicted": "contradicted",
+    "no data": "no data",
+}
+
 
 def put(place, **told):
     """A report with one verdict."""
     known = {"section": "4.3", "quote": "q", "note": "", "asserted": "row 2 beats row 1 on mAP", "preset": "paper"}
+    known |= {"brief": "SCC on mAP (row 2 over 1)", "claimed": 2.0, "words": WORDS[told.get("status", "supported")]}
     known |= {"n": 5, "delta": 1.25, "contrast": "a"}
     place.mkdir(parents=True)
     (place / "claims.json").write_text(json.dumps([{**known, "data": "synthetic", "status": "supported", **told}]))
@@ -27,7 +36,7 @@ def test_claims_by_data_and_preset(tmp_path):
         ("other", [None, ("smaller", 5), None]),
     ]
     assert format_markdown(matrix).splitlines()[2] == (
-        "| \u201cq\u201d; on mAP | supported, +1.2 (n 5) |  | contradicted, +1.2 (n 20) |"
+        "| SCC on mAP: \u201cq\u201d, +2 | appears, +1.2 (n 5) |  | contradicted, +1.2 (n 20) |"
     )
 
 

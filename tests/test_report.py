@@ -128,7 +128,7 @@ def test_figures_are_inlined_with_their_captions(stored, monkeypatch):
     monkeypatch.setattr(writing, "draw_figures", lambda *_, **__: ([found], []))
     parsed, text = page(write(loaded, root) / "report.html")
     assert [address[:26] for address in parsed.loaded] == ["data:image/svg+xml;base64,"]
-    assert "Drawn of PA" in text
+    assert "Drawn. of PA" in text
 
 
 def test_reports_of_other_data_presets_and_settings_lie_apart(tmp_path):
@@ -144,7 +144,7 @@ def test_show_prints_table_and_verdicts(stored):
     console = Console(width=80, record=True, file=io.StringIO())
     terminal.show_report(writing.write_report(records.read(loaded, root)), console)
     text = re.sub(r"\s+", " ", console.export_text())
-    assert "appears row 2 beats row 1 on mAP +2" in text
+    assert re.search(r"appears .* on mAP \(row 2 over 1\) \+2", text)
     assert "not evidence about THUMOS14" in text
 
 
@@ -236,7 +236,7 @@ def test_a_contrast_is_judged_once_on_the_card_and_linked_from_each_study(tmp_pa
     assert "1 claim without data" in text
     console = Console(width=80, record=True, file=io.StringIO())
     terminal.show_cards([first, second, empty], console)
-    assert "1 contrast, each judged once: 1 appears on the test bed; 1 claim without data" in console.export_text()
+    assert "1 contrast, each judged once: 1 appears on the test bed\n1 claim without data" in console.export_text()
 
 
 @pytest.mark.parametrize("width", [80, 100])
@@ -245,9 +245,41 @@ def test_claims_are_one_aligned_line_each(stored, width):
     report = writing.write_report(records.read(loaded, root))
     console = Console(width=width, record=True, file=io.StringIO())
     console.print(terminal.make_claims([*report.verdicts] * 3, width))
-    lines = [line for line in console.export_text().splitlines() if "beats" in line]
+    lines = [line for line in console.export_text().splitlines() if "over" in line]
     assert len(lines) == 3
-    assert all(re.search(r"appears +row 2 beats row 1 on mAP +\+2\.\d+ \[.+\] +\+2 +5", line) for line in lines)
+    assert all(re.search(r" mAP \(row 2 over 1\) +\+2\.\d+ \[.+\] +\+2 +5", line) for line in lines)
+
+
+def test_sentences_of_one_contrast_are_one_line_and_counted_once(tmp_path):
+    """In the terminal and on the page."""
+    loaded = stores.load(tmp_path, stores.claim(f'{BEATS}}}, {{quote: "again", section: "F", {BEATS}'))
+    assert len(loaded.claims) == 2
+    root = tmp_path / "mlruns"
+    stores.fill(loaded, root, lambda row, seed, name: BASE[seed] + 2 * (row == 2) + row * NOISE[seed])
+    report = writing.write_report(records.read(loaded, root))
+    console = Console(width=100, record=True, file=io.StringIO())
+    terminal.show_report(report, console)
+    text = console.export_text()
+    assert text.count("(row 2 over 1)") == 1
+    assert "2 claims, 1 contrast: 1 appears on the test bed" in text
+    _, text = page(report.folder / "report.html")
+    assert "1 appears on the test bed 2 claims, 1 contrast" in re.sub(r"\s+", " ", text)
+
+
+def test_totals_of_a_card_are_told_by_data_set(tmp_path):
+    """A verdict on real data is none on the test bed."""
+    loaded = stores.load(tmp_path, stores.claim(BEATS))
+    stores.fill(loaded, tmp_path / "mlruns", lambda row, seed, name: BASE[seed] + 2 * (row == 2) + row * NOISE[seed])
+    bed = card.make_card(records.read(loaded, tmp_path / "mlruns"))
+    (verdict,) = bed.verdicts
+    real = replace(verdict, data="recorded", words="supported", contrast="another")
+    console = Console(width=80, record=True, file=io.StringIO())
+    terminal.show_cards([bed, replace(bed, verdicts=[real])], console)
+    lines = [line.strip() for line in console.export_text().splitlines()]
+    assert "synthetic: 1 contrast, each judged once: 1 appears on the test bed" in lines
+    assert "recorded: 1 contrast, each judged once: 1 supported" in lines
+    assert max(map(len, lines)) <= 80
+    assert not any("\u2026" in line for line in lines)
 
 
 def test_forest_shows_the_verdicts_of_the_report(stored, monkeypatch):

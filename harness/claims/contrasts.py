@@ -58,7 +58,8 @@ def preset_of(study: "Study", rows: Iterable[int]) -> str:
     """The preset of rows by number, several joined; a row may have its own."""
     named = set(rows)
     own = [Path(row.base).stem for row in study.rows if row.number in named]
-    return " and ".join(dict.fromkeys(own)) or Path(study.base).stem
+    *first, last = dict.fromkeys(own or [Path(study.base).stem])
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def name_cell(study: "Study", row: int, column: str) -> str:

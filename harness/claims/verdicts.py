@@ -15,6 +15,7 @@ from harness.claims import statistics as stats
 from harness.claims.contrasts import Test, name_contrast, plan_tests, preset_of
 from harness.claims.evidence import collect, name_gap
 from harness.claims.looks import Outcome, find_deciding, look
+from harness.claims.steps import name_claim
 from harness.study.claims import Beats
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Verdict:
     section: str
     note: str
     asserted: str
+    brief: str  # which part makes the difference, and where: "SCC on mAP (row 2 over 1)"
     contrast: str  # what was compared, by settings and metric: equal wherever the same is asserted
     status: str
     words: str
@@ -152,6 +154,7 @@ def describe(study: "Study", claim: "AnyClaim", contrast: str, test: Test, outco
         section=claim.section,
         note=claim.note or claim.also,
         asserted=claim.words,
+        brief=name_claim(study, claim),
         contrast=contrast,
         status=outcome.status,
         words=say_status(study, outcome.status),

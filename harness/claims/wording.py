@@ -63,10 +63,20 @@ def words_of(verdicts: Sequence[Verdict]) -> dict[str, str]:
     return {v.status: v.words for v in verdicts}
 
 
+def list_distinct(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Each contrast once, as the first of its sentences has it."""
+    found: dict[str, Verdict] = {}
+    for number, v in enumerate(verdicts):
+        found.setdefault(v.contrast or str(number), v)
+    return list(found.values())
+
+
 def totals(verdicts: Sequence[Verdict]) -> str:
     """'8 claims, 7 contrasts: 2 appear, 5 undecided on the test bed'; each contrast counts once."""
-    distinct = list({v.contrast or str(i): v for i, v in enumerate(verdicts)}.values())
-    return f"{say_number(len(verdicts), 'claim')}, {say_number(len(distinct), 'contrast')}: {say_counts(distinct)}"
+    claims, distinct = say_number(len(verdicts), "claim"), list_distinct(verdicts)
+    if all(v.status == "no data" for v in distinct):
+        return f"{claims}: no data"
+    return f"{claims}, {say_number(len(distinct), 'contrast')}: {say_counts(distinct)}"
 
 
 def say_counts(verdicts: Sequence[Verdict]) -> str:
@@ -87,11 +97,11 @@ def say_number(n: int, noun: str) -> str:
 
 
 def list_findings(verdicts: Sequence[Verdict]) -> list[str]:
-    """What became of all claims in a sentence, then of each in a line; empty where there are none."""
+    """What became of all claims in a sentence, then of each contrast in a line; empty where there are none."""
     lines = []
-    for v in verdicts:
+    for v in list_distinct(verdicts):
         claimed = "" if v.claimed is None else f"; claimed {v.claimed:+g}"
-        lines.append(f"**{v.words}**: {v.asserted.partition(' by ')[0]}: {interval_text(v)}{claimed} (n {v.n})")
+        lines.append(f"**{v.words}**: {v.brief}: {interval_text(v)}{claimed} (n {v.n})")
     return [totals(verdicts), *lines] if lines else []
 
 

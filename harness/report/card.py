@@ -83,19 +83,18 @@ def format_card(cards: Sequence[Card], scope: str, others: Sequence[Other], matr
     """The report card: all studies, each contrast with its verdict; ``others``: reports of other data or presets."""
     contrasts = list_contrasts(cards)
     measured = [contrast.verdict for contrast in contrasts]
-    total = wording.count_statuses(measured)
-    shown = [status for status, number in total.items() if number]
+    shown = [status for status, number in wording.count_statuses(measured).items() if number]
     sentences = {(verdict.section, verdict.quote) for verdict in measured}
+    totals = [(data, wording.count_statuses(of), wording.words_of(of)) for data, of in list_totals(contrasts).items()]
     synthetic = any(card.done and claims.synthetic(card.study) for card in cards)
     page = make_environment().get_template("index.html")
     return page.render(
         cards=cards,
         contrasts=contrasts,
-        total=total,
+        totals=totals,
         shown=shown,
         sentences=len(sentences),
         unmeasured=sum(card.unmeasured for card in cards),
-        words=wording.words_of(measured),
         scope=scope,
         others=others,
         matrix=matrix,
@@ -116,6 +115,14 @@ def list_contrasts(cards: Sequence[Card]) -> list[Contrast]:
             places = before.places if place in before.places else (*before.places, place)
             found[key] = Contrast(before.verdict, places)
     return list(found.values())
+
+
+def list_totals(contrasts: Sequence[Contrast]) -> dict[str, list[claims.Verdict]]:
+    """Data set -> the verdicts on it."""
+    found: dict[str, list[claims.Verdict]] = {}
+    for contrast in contrasts:
+        found.setdefault(contrast.verdict.data, []).append(contrast.verdict)
+    return found
 
 
 def load_studies(options: Mapping[str, Any]) -> list["Study"]:
@@ -148,7 +155,9 @@ def make_card(records: Records, say: Say = ignore) -> Card:
         report = write_report(records, read_addresses(one, root), say=say)
         link = (report.folder / "report.html").relative_to(root / "reports").as_posix()
         verdicts = report.verdicts if done else ()
-    return Card(one, verdicts, wording.count_statuses(verdicts), done, len(records.records), link)
+    return Card(
+        one, verdicts, wording.count_statuses(wording.list_distinct(verdicts)), done, len(records.records), link
+    )
 
 
 def list_scope(options: Mapping[str, Any]) -> list[str]:

@@ -12,6 +12,7 @@ from harness.store.files import read_json
 Told = Mapping[str, Any]  # a verdict as claims.json has it
 Name = tuple[str, ...]
 BED = "synthetic"
+NUMBERS = re.compile(r" \(row \d+ over \d+\)$")
 ROWS = re.compile(r"row \d+ beats row \d+")  # the same step has other numbers in other tables
 
 
@@ -58,10 +59,22 @@ def find_unclear(verdicts: Sequence[Told]) -> set[Name]:
     return {name for (name, _), found in contrasts.items() if len(found) > 1}
 
 
+def name_line(cells: Sequence[Told | None]) -> str:
+    """What a line of the matrix is about, in few words: 'SCC on mAP'."""
+    names = [NUMBERS.sub("", told["brief"]) for told in cells if told]
+    return min(names, key=len)
+
+
+def shorten_words(told: Told) -> str:
+    """'appears', 'smaller': a verdict in a cell whose column says on which data."""
+    word: str = told["words"].partition(" on the ")[0]
+    return word.removesuffix(" than claimed")
+
+
 def read_verdicts(reports: Path) -> Iterator[Told]:
     """Every verdict of every report; those of Table 2 come first."""
     for path in sorted(reports.glob("**/claims.json"), key=lambda path: ("table2" not in str(path), path)):
-        yield from (told for told in read_json(path) or [] if "preset" in told)
+        yield from (told for told in read_json(path) or [] if "brief" in told)
 
 
 def format_markdown(matrix: Matrix) -> str:
@@ -69,8 +82,7 @@ def format_markdown(matrix: Matrix) -> str:
     heads = ["claim", *(f"{data}, {preset}" for data, preset in matrix.columns)]
     rows = [heads, ["---"] * len(heads)]
     for first, cells in matrix.lines:
-        note = f"{first['note']}: " if first["note"] else ""
-        claim = f"{note}\u201c{first['quote']}\u201d; {ROWS.sub('', first['asserted']).strip()}"
+        claim = f"{name_line(cells)}: \u201c{first['quote']}\u201d{format_claimed(first)}"
         rows.append([claim, *(format_cell(cell) for cell in cells)])
     return "".join(format_line(row) for row in rows)
 
@@ -80,6 +92,11 @@ def format_line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |\n"
 
 
+def format_claimed(told: Told) -> str:
+    """', +2' of a claim with a size."""
+    return "" if told.get("claimed") is None else f", {told['claimed']:+g}"
+
+
 def format_cell(told: Told | None) -> str:
     """'supported, +2.1 (n 8)'; empty where nothing was asked."""
-    return f"{told['status']}, {told['delta']:+.1f} (n {told['n']})" if told else ""
+    return f"{shorten_words(told)}, {told['delta']:+.1f} (n {told['n']})" if told else ""

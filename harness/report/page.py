@@ -19,6 +19,7 @@ from harness.report import provenance
 from harness.report.content import Report
 from harness.report.datasets import list_holdings
 from harness.report.layout import group_heads, lay_out
+from harness.report.matrix import name_line, shorten_words
 from harness.report.notation import format_html
 from harness.store.records import find_differences
 from harness.study import keys, presets
@@ -43,6 +44,9 @@ def make_environment() -> Environment:
     out.filters["number"] = wording.say_number
     out.filters["decimals"] = stats.decimals
     out.filters["whisker"] = draw_whisker
+    out.filters["spread"] = mark_spread
+    out.filters["line_name"] = name_line
+    out.filters["short_words"] = shorten_words
     return out
 
 
@@ -54,6 +58,13 @@ def dump_json(content: Any) -> str:
 def inline_picture(path: Path) -> str:
     """A picture as a data address."""
     return f"data:{MEDIA[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def mark_spread(text: str) -> Markup:
+    """A cell; its standard deviation stands beneath the mean on a narrow screen."""
+    mean, sign, spread = text.partition(" ± ")
+    behind = f'<span class="spread"> ± {format_html(spread)}</span>' if sign else ""
+    return Markup(format_html(mean) + behind)
 
 
 def draw_whisker(v: claims.Verdict) -> Markup:
@@ -78,6 +89,7 @@ def format_page(report: Report, links: Mapping[str, str]) -> str:
     """The page of one study; ``links``: identity of a run -> address of its page."""
     study, verdicts = report.records.study, report.verdicts
     shown = lay_out(study, report.cells)
+    distinct = wording.list_distinct(verdicts)
     page = make_environment().get_template("report.html")
     return page.render(
         report=report,
@@ -85,8 +97,9 @@ def format_page(report: Report, links: Mapping[str, str]) -> str:
         study=study,
         shown=shown,
         groups=group_heads(shown.heads),
-        counts=wording.count_statuses(verdicts),
+        counts=wording.count_statuses(distinct),
         words=wording.words_of(verdicts),
+        contrasts=len(distinct),
         scope=claims.scope(study, [row.number for row in study.rows]),
         synthetic=claims.synthetic(study),
         holdings=list(list_holdings(report.records)),

@@ -11,9 +11,10 @@ from rich.text import Text
 
 from harness.claims import wording
 from harness.claims.verdicts import Verdict
-from harness.report.card import Card, list_contrasts
+from harness.report.card import Card, list_contrasts, list_totals
 from harness.report.content import Report
 from harness.report.layout import FIGURE_SPACE, Cell, Layout, Line, drop_spreads, lay_out, select_columns
+from harness.report.notation import spell_settings
 
 if TYPE_CHECKING:
     from rich.console import Console, JustifyMethod
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 
 COLOURS = {"supported": "green", "contradicted": "red", "smaller": "magenta", "undecided": "yellow"}  # others are dim
-ROOMY = 96  # columns from which a claim's line says how many seeds it needs
+ROOMY = 96  # columns from which a claim's line says how many seeds it needs, and a card's has space between columns
+SHORT = {"contradicted": "reversed", "not judged": "not\njudged", "no data": "no\ndata"}  # heads of a card's columns
 NAMING = frozenset({"row", "text", "check"})  # kinds of columns that name a row
 JUSTIFY: dict[str, "JustifyMethod"] = {"text": "left", "check": "center"}  # else right
 
@@ -38,37 +40,47 @@ def show_report(report: Report, console: "Console") -> None:
     for trouble in report.troubles:
         console.print(Text(trouble, style="red"))
     if report.verdicts:
-        console.print(make_claims(report.verdicts, console.width))
-        console.print(Text(wording.totals(report.verdicts), style="bold"))
-        if report.overall:
-            console.print(Text(report.overall, style="bold"))
-        console.print(Text(wording.error_rate(report.verdicts), style="dim"))
+        show_verdicts(report, console)
+
+
+def show_verdicts(report: Report, console: "Console") -> None:
+    """Print a line for each contrast that was measured, their totals and their error rate."""
+    measured = [v for v in wording.list_distinct(report.verdicts) if v.status != "no data"]
+    if measured:
+        console.print(make_claims(measured, console.width))
+    console.print(Text(wording.totals(report.verdicts), style="bold"))
+    if report.overall:
+        console.print(Text(report.overall, style="bold"))
+    if rate := wording.error_rate(report.verdicts):
+        console.print(Text(rate, style="dim"))
 
 
 def describe_state(card: Card) -> str:
     """How many results a study has, or why it has none."""
     if card.done:
         return f"{card.done}/{card.runs}"
-    return "data absent" if card.study.missing else "not run"
+    return "absent" if card.study.missing else "not run"
 
 
 def show_cards(cards: Sequence[Card], console: "Console") -> None:
-    """A line for each study of the report card, then what became of the contrasts, each counted once."""
-    contrasts = [contrast.verdict for contrast in list_contrasts(cards)]
-    total = wording.count_statuses(contrasts)
-    shown = [status for status, number in total.items() if number]
-    out = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
-    out.add_column("study", no_wrap=True)
+    """A line for each study of the report card, then what became of the contrasts of each data set."""
+    totals = list_totals(list_contrasts(cards))
+    seen = wording.count_statuses([v for verdicts in totals.values() for v in verdicts])
+    shown = [status for status, number in seen.items() if number]
+    space = 1 if console.width >= ROOMY else 0
+    out = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, space, 0, 0), pad_edge=False)
+    out.add_column("study", no_wrap=True, vertical="bottom")
     for name in ("results", *shown, "no data"):
-        out.add_column(name, justify="right", no_wrap=True)
+        out.add_column(SHORT.get(name, name), justify="right", vertical="bottom")
     for card in cards:
         numbers = [card.counts[status] for status in shown] + [card.unmeasured]
         out.add_row(card.study.name, describe_state(card), *(str(number or "") for number in numbers))
     console.print(out)
-    found = wording.say_counts(contrasts) or "nothing measured"
-    judged = wording.say_number(len(contrasts), "contrast")
+    for data, verdicts in totals.items():
+        judged = wording.say_number(len(verdicts), "contrast")
+        console.print(Text(f"{data}: {judged}, each judged once: {wording.say_counts(verdicts)}", style="bold"))
     unmeasured = wording.say_number(sum(card.unmeasured for card in cards), "claim")
-    console.print(Text(f"{judged}, each judged once: {found}; {unmeasured} without data", style="bold"))
+    console.print(Text(f"{unmeasured} without data" if totals else f"nothing measured; {unmeasured} without data"))
 
 
 def choose_tables(study: "Study", cells: Sequence[Cell], console: "Console") -> list[Table]:
@@ -107,28 +119,30 @@ def split_columns(shown: Layout, console: "Console") -> list[Layout]:
 
 
 def make_claims(verdicts: Sequence[Verdict], width: int) -> Table:
-    """One line for each claim: verdict, claim in few words, difference with its interval, claimed, n."""
+    """One line for each contrast: verdict, what makes the difference, by how much with its interval, claimed, n."""
     out = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
     intervals = [wording.interval_text(v) for v in verdicts]
     roomy = width >= ROOMY
-    words = max(len(shorten_words(v)) for v in verdicts)
+    said = [shorten_words(v, roomy) for v in verdicts]
+    words = max(map(len, said))
     numbers = {"difference": max(10, *map(len, intervals)), "claimed": 7, "n": 2} | ({"n needed": 8} if roomy else {})
     left = width - words - sum(numbers.values()) - 2 * (len(numbers) + 2) - 1  # two spaces between columns
     out.add_column("verdict", no_wrap=True, min_width=words)
     out.add_column("claim", no_wrap=True, overflow="ellipsis", max_width=max(10, left))
     for name, least in numbers.items():
         out.add_column(name, no_wrap=True, justify="right", min_width=least, style="dim" if name == "n needed" else "")
-    for v, interval in zip(verdicts, intervals):
+    for v, word, interval in zip(verdicts, said, intervals):
         claimed = "" if v.claimed is None else f"{v.claimed:+g}"
-        named = [Text(shorten_words(v), style=COLOURS.get(v.status, "dim")), Text(v.asserted.partition(" by ")[0])]
+        named = [Text(word, style=COLOURS.get(v.status, "dim")), Text(spell_settings(v.brief))]
         needed = [Text(str(v.seeds_needed) if v.status == "undecided" and v.seeds_needed else "")]
         out.add_row(*named, Text(interval), Text(claimed), Text(str(v.n)), *(needed if roomy else []))
     return out
 
 
-def shorten_words(verdict: Verdict) -> str:
+def shorten_words(verdict: Verdict, roomy: bool = True) -> str:
     """'appears' for 'appears on the test bed': the notes say where it was measured."""
-    return verdict.words.partition(" on the ")[0].partition(" (")[0]
+    words = verdict.words.partition(" on the ")[0].partition(" (")[0]
+    return words if roomy else words.removesuffix(" than claimed")
 
 
 def make_table(shown: Layout) -> Table:

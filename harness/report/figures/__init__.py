@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import sources
+from harness.claims.contrasts import preset_of
 from harness.errors import ConfigError, hint
 from harness.report.figures.drawing import Drawing, Drawn
 from harness.store.files import read_json, write_json
@@ -180,8 +181,8 @@ def title_function(function: Draw) -> str:
 
 
 def describe_scope(study: "Study") -> str:
-    presets = " and ".join(dict.fromkeys(Path(row.base).stem for row in study.rows))
-    return f"Measured on {study.data}, preset {presets}."
+    """'Measured on synthetic, preset paper.'"""
+    return f"Measured on {study.data}, preset {preset_of(study, [row.number for row in study.rows])}."
 
 
 def digest_inputs(draw: Draw, title: str, records: Records, shown: Sequence[str]) -> str:

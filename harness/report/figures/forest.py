@@ -9,6 +9,7 @@ import numpy as np
 
 from harness.claims.evidence import collect
 from harness.claims.verdicts import Verdict, judge
+from harness.claims.wording import list_distinct
 from harness.report.figures import style
 from harness.report.figures.drawing import Drawing
 from harness.store.records import Records
@@ -17,7 +18,6 @@ from harness.study.metrics import is_percent
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NOTE = 24  # letters of a note that stands beside a claim
 LINE = 0.34  # inches that a claim takes
 COLOURS = {"supported": style.BACKGROUND, "contradicted": style.FOREGROUND, "smaller": "#CC79A7"}  # else grey
 Entry = tuple[Verdict, np.ndarray]  # a claim and the differences of its seeds
@@ -40,7 +40,7 @@ def draw_forest(records: Records, verdicts: Sequence[Verdict] | None = None) -> 
         axes.set_xlabel("measured difference (points of mAP, ACC, AUC)" if percent else "measured difference")
     add_key(panels[0, 0])
     figure.tight_layout()
-    lines = [f"{v.asserted}: {v.delta:+.2f}, {v.words}" for group in groups for v, _ in group]
+    lines = [f"{v.brief}: {v.delta:+.2f}, {v.words}" for group in groups for v, _ in group]
     caption = (
         "Bar: interval at the level that the correction gives the claim; the weakest comparison of claims with several."
         " Arrows: it goes on."
@@ -49,11 +49,14 @@ def draw_forest(records: Records, verdicts: Sequence[Verdict] | None = None) -> 
 
 
 def list_entries(records: Records, verdicts: Sequence[Verdict]) -> tuple[list[Entry], list[Entry]]:
-    """Measured claims in percent, and others."""
+    """Measured contrasts in percent, and others; each once."""
     percent: list[Entry] = []
     others: list[Entry] = []
     metrics = {column.name: column.metric for column in records.study.columns}
+    distinct = list_distinct(verdicts)
     for claim, verdict in zip(records.study.claims, verdicts):
+        if verdict not in distinct:
+            continue
         seeds = find_seeds(collect(records, claim).differences, verdict)
         if seeds.size:
             alike = all(is_percent(metrics[name]) for name in claim.columns)
@@ -88,7 +91,7 @@ def draw_panel(axes: "Axes", group: Sequence[Entry]) -> None:
         beside: dict[str, Any] = {"va": "center", "fontsize": style.SMALL, "transform": axes.get_yaxis_transform()}
         axes.text(1.01, y, verdict.words.partition(" on ")[0], color=colour, **beside)
     axes.axvline(0, color="black", linewidth=0.8, linestyle="--")
-    axes.set_yticks(range(len(group)), [name_claim(verdict) for verdict, _ in group])
+    axes.set_yticks(range(len(group)), [wrap_claim(verdict) for verdict, _ in group])
     axes.set_ylim(len(group) - 0.45, -0.55)
     axes.grid(axis="y", visible=False)
 
@@ -102,10 +105,9 @@ def choose_limits(group: Sequence[Entry]) -> tuple[float, float]:
     return min(shown) - margin, max(shown) + margin
 
 
-def name_claim(verdict: Verdict) -> str:
-    """What a claim asserts, with a short note, in two lines at most."""
-    note = f" ({verdict.note})" if 0 < len(verdict.note) <= NOTE else ""
-    return style.spell("\n".join(textwrap.wrap(verdict.asserted + note, 44, max_lines=2)))
+def wrap_claim(verdict: Verdict) -> str:
+    """Which part makes the difference, and where, in two lines at most."""
+    return style.spell("\n".join(textwrap.wrap(verdict.brief, 44, max_lines=2)))
 
 
 def add_key(axes: "Axes") -> None:
