@@ -89,6 +89,20 @@ def test_every_figure_is_drawn_as_png_and_pdf(records, tmp_path, monkeypatch):
         assert len(entry.alt) > 20, entry.name
 
 
+def test_snippets_that_are_not_laid_out_lie_among_their_like(monkeypatch):
+    """Planted groups: 30 landmarks a group, the other snippets and the centres are found in their own group."""
+    monkeypatch.setattr(tsne, "LANDMARKS", 90)
+    rng = np.random.default_rng(0)
+    group = rng.integers(0, 3, 300)
+    means = np.eye(3, 8)
+    points = tsne.normalise(means[group] + 0.1 * rng.normal(size=(300, 8)))
+    places, centres = tsne.lay_out(points, means)
+    middles = np.stack([places[:90][group[:90] == k].mean(0) for k in range(3)])
+    nearest = np.linalg.norm(places[:, None] - middles, axis=-1).argmin(1)
+    np.testing.assert_array_equal(nearest, group)
+    np.testing.assert_array_equal(np.linalg.norm(centres[:, None] - middles, axis=-1).argmin(1), np.arange(3))
+
+
 def test_figures_are_redrawn_only_when_what_they_show_changes(records, tmp_path):
     ((entry,), _) = figures.draw_figures(records, tmp_path, ["sweep"])
     content = entry.path.read_bytes()

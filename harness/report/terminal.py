@@ -123,7 +123,7 @@ def make_claims(verdicts: Sequence[Verdict], width: int) -> Table:
     out = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
     intervals = [wording.interval_text(v) for v in verdicts]
     roomy = width >= ROOMY
-    said = [shorten_words(v, roomy) for v in verdicts]
+    said = [shorten_words(v) for v in verdicts]
     words = max(map(len, said))
     numbers = {"difference": max(10, *map(len, intervals)), "claimed": 7, "n": 2} | ({"n needed": 8} if roomy else {})
     left = width - words - sum(numbers.values()) - 2 * (len(numbers) + 2) - 1  # two spaces between columns
@@ -139,10 +139,9 @@ def make_claims(verdicts: Sequence[Verdict], width: int) -> Table:
     return out
 
 
-def shorten_words(verdict: Verdict, roomy: bool = True) -> str:
-    """'appears' for 'appears on the test bed': the notes say where it was measured."""
-    words = verdict.words.partition(" on the ")[0].partition(" (")[0]
-    return words if roomy else words.removesuffix(" than claimed")
+def shorten_words(verdict: Verdict) -> str:
+    """'appears', 'smaller': the notes say where it was measured, and the totals have the whole words."""
+    return verdict.words.partition(" on the ")[0].partition(" (")[0].removesuffix(" than claimed")
 
 
 def make_table(shown: Layout) -> Table:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 4  # videos in one figure
+LENGTHS, ACTIONS = (60, 900), 25  # snippets, and actions at most, of a video that is easily read
 BOXES = 3  # regions of a kind that are boxed in one video
 SHORTEST = 0.015  # of a video, that a boxed region takes
 PANEL, TOP = 1.3, 0.55  # inches
@@ -41,15 +42,13 @@ def draw_timelines(records: Records, videos: Sequence[str] = ()) -> Drawing | No
         if theirs is not None:
             other = track_video(theirs, dataset, video)
             axes.plot(other.centres, other.attention, color=style.PALETTE[3], linewidth=1, label="reference $P^A$")
-            box_spans(
-                axes, mine, mine.right & ~other.right, color=style.BETTER, linestyle="-", label="better than reference"
-            )
+            box_spans(axes, mine, mine.right & ~other.right, color=style.BETTER, linestyle="-", label="better")
             box_spans(axes, mine, ~mine.right & other.right, color=style.WORSE, linestyle="--", label="worse")
         draw_attention(axes, mine)
         axes.set_title(name_panel(dataset, video, gains[video], compared=theirs is not None), loc="left")
     finish(figure, panels)
     how = "as asked for" if videos else "where it gains most, then where it loses most"
-    caption = f"Row {last.number}, seed {ours.run.seed}; videos {how}. Grey: annotated actions."
+    caption = f"Row {last.number}, seed {ours.run.seed}; videos {how}."
     if theirs is not None:
         caption += (
             f" Boxes: snippets on the right side of the threshold in one of rows {last.number} and {last.reference}."
@@ -78,7 +77,7 @@ def draw_worst(records: Records) -> Drawing | None:
         axes.set_title(f"{dataset.test.ids[video]}: {classes}, AP {quality[video]:.0f} %", loc="left")
     finish(figure, panels)
     names = [f"{dataset.test.ids[video]} AP {quality[video]:.0f}" for video in chosen]
-    caption = f"Row {last.number}, seed {ours.run.seed}. Grey: annotated actions."
+    caption = f"Row {last.number}, seed {ours.run.seed}."
     caption += " Coloured: snippets on the wrong side of the threshold, labelled as for ACC."
     return Drawing(figure, caption, f"Attention over time in the worst videos: {', '.join(names)}.")
 
@@ -96,12 +95,13 @@ def pick_extremes(dataset: data.Dataset, gains: np.ndarray) -> list[int]:
 
 
 def list_readable(dataset: data.Dataset, order: np.ndarray) -> list[int]:
-    """Videos with actions, in this order; those of at most ten minutes and 25 actions where there are enough."""
+    """Videos with actions, in this order; those neither short nor long nor full of actions where there are enough."""
     test = dataset.test
     some = [int(video) for video in order if len(test.segments[video])]
-    seconds = test.lengths * test.snippet_seconds
-    short = [video for video in some if len(test.segments[video]) <= 25 and seconds[video] <= 600]
-    return short if len(short) >= SHOWN else some
+    shortest, longest = LENGTHS
+    plain = (test.lengths >= shortest) & (test.lengths <= longest)
+    readable = [video for video in some if plain[video] and len(test.segments[video]) <= ACTIONS]
+    return readable if len(readable) >= SHOWN else some
 
 
 def make_panels(number: int) -> "tuple[Figure, Sequence[Axes]]":
@@ -117,7 +117,7 @@ def make_panels(number: int) -> "tuple[Figure, Sequence[Axes]]":
 def draw_truth(axes: "Axes", dataset: data.Dataset, video: int) -> None:
     """Annotated actions in grey, over the whole length of the video."""
     for start, end, _ in dataset.test.segments[video]:
-        axes.axvspan(start, end, color=style.TRUTH, alpha=0.2, linewidth=0)
+        axes.axvspan(start, end, color=style.TRUTH, alpha=0.2, linewidth=0, label="annotated")
     length = float(dataset.test.lengths[video] * dataset.test.snippet_seconds[video])
     axes.set_xlim(0, max(length, *(end for _, end, _ in dataset.test.segments[video]), 0.0))
 
@@ -153,7 +153,7 @@ def name_panel(dataset: data.Dataset, video: int, gain: float, compared: bool) -
     title = f"{dataset.test.ids[video]}: {name_classes(dataset, video)}"
     if not compared:
         return title
-    return f"{title} | {'gain' if gain >= 0 else 'LOSS'} of {abs(gain):.1f} AP"
+    return f"{title} | {'gain' if gain >= 0 else 'loss'} of {abs(gain):.1f} AP"
 
 
 def name_classes(dataset: data.Dataset, video: int) -> str:

@@ -13,7 +13,10 @@ from harness.store.records import Record, Records
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-POINTS = 2500  # snippets of a panel; the paper shows 10,000
+POINTS = 10_000  # snippets of a panel, as in the paper
+LANDMARKS = 2000  # of them that t-SNE lays out: the time it takes grows with their number
+NEAREST = 5  # landmarks between which another snippet lies
+LAYOUT: dict[str, Any] = {"metric": "cosine", "init": "random", "random_state": 0, "max_iter": 500, "angle": 0.8}
 
 
 def draw_tsne(records: Records) -> Drawing | None:
@@ -39,23 +42,38 @@ def draw_tsne(records: Records) -> Drawing | None:
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     figure.legend(handles, labels, loc="lower center", ncols=4)
     shown = min(POINTS, total)
-    caption = f"t-SNE (cosine, seed 0) of {shown:,} of {total:,} test snippets, drawn at random."
-    caption += " Marks with the cluster's number: centres of the snippets by their assignment."
-    return Drawing(figure, caption, f"A scatter of snippets per row and stream, {shown} points each.")
+    caption = f"{shown:,} of {total:,} test snippets, drawn at random. {describe_layout(shown)}"
+    caption += " Marks with the cluster's number: prototypes, the centres of the snippets by their assignment."
+    sides = [f"{row.label}: {describe_sides(record)}" for row, record in found]
+    alt = f"A scatter of {shown:,} snippets, blue for background and red for foreground, a panel per row and stream."
+    return Drawing(figure, caption, f"{alt} Prototypes: {'; '.join(sides)}.")
+
+
+def describe_layout(shown: int) -> str:
+    """How the snippets came to their places."""
+    laid = min(LANDMARKS, shown)
+    rest = f"; the others lie between their {NEAREST} nearest ones" if laid < shown else ""
+    return f"t-SNE (cosine, perplexity 30, seed 0) of {laid:,} of them{rest}."
+
+
+def describe_sides(record: Record) -> str:
+    """'9 of foreground, 7 of background' in the first stream; 'none' where no clusters were trained."""
+    if not has_clusters(record):
+        return "none"
+    side = record.scores["Q_R"][0, :, 0] >= 0.5
+    return f"{int(side.sum())} of foreground, {int((~side).sum())} of background"
 
 
 def scatter_stream(axes: "Axes", dataset: data.Dataset, record: Record, m: int) -> int:
     """Embed snippets and prototypes of one stream and draw them; returns how many snippets there are."""
-    from sklearn.manifold import TSNE
-
     Z = record.scores["embedding"][:, m]  # (V, T, H)
     flat, truth = Z.reshape(-1, Z.shape[-1]), make_grid(dataset, Z.shape[1]).foreground.ravel()
     chosen = np.random.default_rng(0).choice(len(flat), min(POINTS, len(flat)), replace=False)
     centres, side = find_centres(record, flat, m)
-    unit = np.concatenate([normalise(flat[chosen]), normalise(centres)])
-    place = TSNE(metric="cosine", init="random", random_state=0, perplexity=30).fit_transform(unit)
-    points, stars, shown = place[: len(chosen)], place[len(chosen) :], truth[chosen]
-    look: dict[str, Any] = {"s": 5, "alpha": 0.45, "linewidths": 0, "rasterized": True}
+    points, stars = lay_out(normalise(flat[chosen]), normalise(centres))
+    shown = truth[chosen]
+    look: dict[str, Any] = {"s": 3.5 if len(chosen) > LANDMARKS else 6, "alpha": 0.45}
+    look |= {"linewidths": 0, "rasterized": True}
     for mask, colour, name in ((~shown, style.BACKGROUND, "background"), (shown, style.FOREGROUND, "foreground")):
         axes.scatter(*points[mask].T, color=colour, label=f"{name} snippet", **look)
     mark: dict[str, Any] = {"s": 95, "edgecolors": "black", "linewidths": 0.9, "zorder": 3}
@@ -70,6 +88,25 @@ def scatter_stream(axes: "Axes", dataset: data.Dataset, record: Record, m: int) 
     return len(flat)
 
 
+def lay_out(points: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Places (n, 2) of unit vectors (n, H) and (K, 2) of centres (K, H): t-SNE of the first ``LANDMARKS`` and centres.
+
+    Each further point lies at the mean of its nearest landmarks, weighted by cosine.
+    """
+    from sklearn.manifold import TSNE
+
+    landmarks = points[:LANDMARKS]
+    place = TSNE(perplexity=min(30, (len(landmarks) - 1) / 3), **LAYOUT).fit_transform(
+        np.concatenate([landmarks, centres])
+    )
+    laid, rest = place[: len(landmarks)], points[LANDMARKS:]
+    alike = rest @ landmarks.T
+    near = np.argsort(-alike, axis=1)[:, :NEAREST]  # (n - LANDMARKS, NEAREST)
+    weight = np.maximum(np.take_along_axis(alike, near, 1), 0) + 1e-6
+    between = (laid[near] * weight[..., None]).sum(1) / weight.sum(1, keepdims=True)
+    return np.concatenate([laid, between]), place[len(landmarks) :]
+
+
 def normalise(x: np.ndarray) -> np.ndarray:
     """Rows of length 1."""
     out: np.ndarray = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
@@ -79,7 +116,12 @@ def normalise(x: np.ndarray) -> np.ndarray:
 def find_centres(record: Record, flat: np.ndarray, m: int) -> tuple[np.ndarray, np.ndarray]:
     """Cluster prototypes (K, H) and whether Q^R calls them foreground (K,); none where clusters were not trained."""
     scores = record.scores
-    if "P_C" not in scores or record.run.settings.case.lambda_c == 0:
+    if not has_clusters(record):
         return np.zeros((0, flat.shape[1])), np.zeros(0, bool)
     P = scores["P_C"][:, m].reshape(len(flat), -1)
     return (P.T @ flat) / np.maximum(P.sum(0), 1e-12)[:, None], scores["Q_R"][m, :, 0] >= 0.5
+
+
+def has_clusters(record: Record) -> bool:
+    """Whether clusters were trained."""
+    return "P_C" in record.scores and record.run.settings.case.lambda_c > 0
