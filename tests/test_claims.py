@@ -6,11 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from harness import study
 from harness.claims import statistics as stats
 from harness.claims import verdicts as claims
 from harness.claims import wording
-from harness.claims.steps import name_claim
 from harness.store import records
 
 from support import stores
@@ -47,30 +45,6 @@ def test_direction_and_size_are_told_apart(tmp_path, gain, status, size):
     assert (verdict.delta, verdict.low, verdict.high) == pytest.approx((expected.delta, expected.low, expected.high))
     assert verdict.p == pytest.approx(stats.smaller(NOISE, 1.0) if gain == 0 else expected.p)
     assert verdict.asserted == "row 2 beats row 1 on mAP by 2"
-
-
-def test_a_claim_is_named_by_what_tells_its_rows_apart():
-    """Table 2: the added part; without toggles, the labels; Table 11: the longer label alone."""
-
-    def name_all(name):
-        loaded = study.load(name)
-        return [name_claim(loaded, claim) for claim in loaded.claims]
-
-    table2 = name_all("table2")
-    assert [name.partition(" (")[0] for name in table2] == [
-        "SCC on mAP",
-        "CCC on mAP",
-        "CAT on mAP",
-        "CCC on mAP",
-        "DDCL on mAP",
-        "TSCL on mAP",
-        "all parts on mAP",
-        "all parts on ACC",
-    ]
-    assert table2[0] == "SCC on mAP (row 2 over 1)"
-    assert "sigma = 0.05 over sigma = 0.05, without CAT on mAP (row 5 over 6)" in name_all("repairs")
-    assert "BaS-Net + CASE on mAP (row 2 over 1)" in name_all("table11")
-    assert name_all("fig3")[0].startswith("row ")
 
 
 def test_words_are_those_of_a_test_bed(tmp_path):

@@ -15,7 +15,6 @@ from harness import run, sources, study
 from harness.claims import verdicts as claims
 from harness.report import card, command, terminal, writing
 from harness.report.figures import Drawn, forest
-from harness.report.matrix import Matrix
 from harness.report.notes import describe_gaps, list_notes
 from harness.report.reading import read_grown_records
 from harness.store import records
@@ -220,25 +219,6 @@ def test_a_figure_that_fails_is_told_in_the_terminal_and_on_the_page(tmp_path):
     assert len(parsed.loaded) == 1, "the other figure is drawn"
 
 
-def test_a_contrast_is_judged_once_on_the_card_and_linked_from_each_study(tmp_path):
-    one = stores.load(tmp_path, stores.claim(BEATS))
-    stores.fill(one, tmp_path / "mlruns", lambda row, seed, name: BASE[seed] + 2 * (row == 2) + row * NOISE[seed])
-    first = card.make_card(records.read(one, tmp_path / "mlruns"))
-    second = replace(first, study=replace(one, name="other", title="Another"), link="other/report.html")
-    empty = replace(first, verdicts=(), done=0, link="")
-    (contrast,) = card.list_contrasts([first, second, empty])
-    assert [title for title, _ in contrast.places] == [one.title, "Another"]
-    assert [link for _, link in contrast.places] == ["made/report.html#claims", "other/report.html#claims"]
-    assert (first.unmeasured, empty.unmeasured) == (0, 1)
-    text = card.format_card([first, second, empty], "", [], Matrix((), ()))
-    assert text.count("<q>") == 1
-    assert "1 contrast, each judged once" in text
-    assert "1 claim without data" in text
-    console = Console(width=80, record=True, file=io.StringIO())
-    terminal.show_cards([first, second, empty], console)
-    assert "1 contrast, each judged once: 1 appears on the test bed\n1 claim without data" in console.export_text()
-
-
 @pytest.mark.parametrize("width", [80, 100])
 def test_claims_are_one_aligned_line_each(stored, width):
     loaded, root = stored
@@ -248,38 +228,6 @@ def test_claims_are_one_aligned_line_each(stored, width):
     lines = [line for line in console.export_text().splitlines() if "over" in line]
     assert len(lines) == 3
     assert all(re.search(r" mAP \(row 2 over 1\) +\+2\.\d+ \[.+\] +\+2 +5", line) for line in lines)
-
-
-def test_sentences_of_one_contrast_are_one_line_and_counted_once(tmp_path):
-    """In the terminal and on the page."""
-    loaded = stores.load(tmp_path, stores.claim(f'{BEATS}}}, {{quote: "again", section: "F", {BEATS}'))
-    assert len(loaded.claims) == 2
-    root = tmp_path / "mlruns"
-    stores.fill(loaded, root, lambda row, seed, name: BASE[seed] + 2 * (row == 2) + row * NOISE[seed])
-    report = writing.write_report(records.read(loaded, root))
-    console = Console(width=100, record=True, file=io.StringIO())
-    terminal.show_report(report, console)
-    text = console.export_text()
-    assert text.count("(row 2 over 1)") == 1
-    assert "2 claims, 1 contrast: 1 appears on the test bed" in text
-    _, text = page(report.folder / "report.html")
-    assert "1 appears on the test bed 2 claims, 1 contrast" in re.sub(r"\s+", " ", text)
-
-
-def test_totals_of_a_card_are_told_by_data_set(tmp_path):
-    """A verdict on real data is none on the test bed."""
-    loaded = stores.load(tmp_path, stores.claim(BEATS))
-    stores.fill(loaded, tmp_path / "mlruns", lambda row, seed, name: BASE[seed] + 2 * (row == 2) + row * NOISE[seed])
-    bed = card.make_card(records.read(loaded, tmp_path / "mlruns"))
-    (verdict,) = bed.verdicts
-    real = replace(verdict, data="recorded", words="supported", contrast="another")
-    console = Console(width=80, record=True, file=io.StringIO())
-    terminal.show_cards([bed, replace(bed, verdicts=[real])], console)
-    lines = [line.strip() for line in console.export_text().splitlines()]
-    assert "synthetic: 1 contrast, each judged once: 1 appears on the test bed" in lines
-    assert "recorded: 1 contrast, each judged once: 1 supported" in lines
-    assert max(map(len, lines)) <= 80
-    assert not any("\u2026" in line for line in lines)
 
 
 def test_forest_shows_the_verdicts_of_the_report(stored, monkeypatch):

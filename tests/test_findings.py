@@ -1,0 +1,92 @@
+"""What a reader is told first: claims by name, each contrast once, totals by data set."""
+
+import io
+import re
+from dataclasses import replace
+
+from rich.console import Console
+
+from harness import study
+from harness.claims.steps import name_claim
+from harness.report import card, terminal, writing
+from harness.report.matrix import Matrix
+from harness.store import records
+
+from support import stores
+from support.stores import BASE, BEATS, NOISE
+
+
+def test_a_claim_is_named_by_what_tells_its_rows_apart():
+    """Table 2: the added part; without toggles, the labels; Table 11: the longer label alone."""
+
+    def name_all(name):
+        loaded = study.load(name)
+        return [name_claim(loaded, claim) for claim in loaded.claims]
+
+    table2 = name_all("table2")
+    assert [name.partition(" (")[0] for name in table2] == [
+        "SCC on mAP",
+        "CCC on mAP",
+        "CAT on mAP",
+        "CCC on mAP",
+        "DDCL on mAP",
+        "TSCL on mAP",
+        "all parts on mAP",
+        "all parts on ACC",
+    ]
+    assert table2[0] == "SCC on mAP (row 2 over 1)"
+    assert "sigma = 0.05 over sigma = 0.05, without CAT on mAP (row 5 over 6)" in name_all("repairs")
+    assert "BaS-Net + CASE on mAP (row 2 over 1)" in name_all("table11")
+    assert name_all("fig3")[0].startswith("row ")
+
+
+def test_sentences_of_one_contrast_are_one_line_and_counted_once(tmp_path):
+    """In the terminal and on the page."""
+    loaded = stores.load(tmp_path, stores.claim(f'{BEATS}}}, {{quote: "again", section: "F", {BEATS}'))
+    assert len(loaded.claims) == 2
+    root = tmp_path / "mlruns"
+    stores.fill(loaded, root, lambda row, seed, name: BASE[seed] + 2 * (row == 2) + row * NOISE[seed])
+    report = writing.write_report(records.read(loaded, root))
+    console = Console(width=100, record=True, file=io.StringIO())
+    terminal.show_report(report, console)
+    text = console.export_text()
+    assert text.count("(row 2 over 1)") == 1
+    assert "2 claims, 1 contrast: 1 appears on the test bed" in text
+    html = (report.folder / "report.html").read_text()
+    text = re.sub("<[^>]+>", "", html)
+    assert "1 appears on the test bed 2 claims, 1 contrast" in re.sub(r"\s+", " ", text)
+
+
+def test_totals_of_a_card_are_told_by_data_set(tmp_path):
+    """A verdict on real data is none on the test bed."""
+    loaded = stores.load(tmp_path, stores.claim(BEATS))
+    stores.fill(loaded, tmp_path / "mlruns", lambda row, seed, name: BASE[seed] + 2 * (row == 2) + row * NOISE[seed])
+    bed = card.make_card(records.read(loaded, tmp_path / "mlruns"))
+    (verdict,) = bed.verdicts
+    real = replace(verdict, data="recorded", words="supported", contrast="another")
+    console = Console(width=80, record=True, file=io.StringIO())
+    terminal.show_cards([bed, replace(bed, verdicts=[real])], console)
+    lines = [line.strip() for line in console.export_text().splitlines()]
+    assert "synthetic: 1 contrast, each judged once: 1 appears on the test bed" in lines
+    assert "recorded: 1 contrast, each judged once: 1 supported" in lines
+    assert max(map(len, lines)) <= 80
+    assert not any("\u2026" in line for line in lines)
+
+
+def test_a_contrast_is_judged_once_on_the_card_and_linked_from_each_study(tmp_path):
+    one = stores.load(tmp_path, stores.claim(BEATS))
+    stores.fill(one, tmp_path / "mlruns", lambda row, seed, name: BASE[seed] + 2 * (row == 2) + row * NOISE[seed])
+    first = card.make_card(records.read(one, tmp_path / "mlruns"))
+    second = replace(first, study=replace(one, name="other", title="Another"), link="other/report.html")
+    empty = replace(first, verdicts=(), done=0, link="")
+    (contrast,) = card.list_contrasts([first, second, empty])
+    assert [title for title, _ in contrast.places] == [one.title, "Another"]
+    assert [link for _, link in contrast.places] == ["made/report.html#claims", "other/report.html#claims"]
+    assert (first.unmeasured, empty.unmeasured) == (0, 1)
+    text = card.format_card([first, second, empty], "", [], Matrix((), ()))
+    assert text.count("<q>") == 1
+    assert "1 contrast, each judged once" in text
+    assert "1 claim without data" in text
+    console = Console(width=80, record=True, file=io.StringIO())
+    terminal.show_cards([first, second, empty], console)
+    assert "1 contrast, each judged once: 1 appears on the test bed\n1 claim without data" in console.export_text()
