@@ -40,7 +40,8 @@ def study(seeds=(0, 1), rows=(1, 2)):
     labels = [
         SimpleNamespace(number=r, label=f"label {r}", settings=settings, paper=paper, fingerprint="f1") for r in rows
     ]
-    names = {"name": "toy", "title": "A toy", "data": "synthetic-tiny", "base": "paper", "sets": (), "data_asked": None}
+    names = {"name": "toy", "title": "A toy", "data": "synthetic-tiny", "base": "paper", "sets": ()}
+    names |= {"data_name": "synthetic-tiny", "base_name": "paper"}
     return SimpleNamespace(runs=runs, columns=columns, rows=labels, **names)
 
 
