@@ -22,14 +22,8 @@ def digest(baseline: str) -> str:
     paths = {path for name in SOURCES for path in HOME.glob(name)} - {HOME / "model" / "settings.py"}
     total = hashlib.sha256()
     for path in sorted(paths | own_files(HOME / "model" / "baselines", baseline)):
-        total.update(f"{path.relative_to(HOME).as_posix()}\n{code_of(path)}\n".encode())
+        total.update(f"{path.relative_to(HOME).as_posix()}\n{code(path.read_text())}\n".encode())
     return total.hexdigest()[:16]
-
-
-@cache
-def code_of(path: Path) -> str:
-    """``code`` of a file: most files are the same for all baselines, and parsing is what a digest costs."""
-    return code(path.read_text())
 
 
 def own_files(folder: Path, baseline: str) -> set[Path]:
@@ -39,6 +33,7 @@ def own_files(folder: Path, baseline: str) -> set[Path]:
     return {path}.union(*(own_files(folder, other) for other in others))
 
 
+@cache  # parsing is what a digest costs, and most files are the same for all baselines and data sets
 def code(source: str) -> str:
     """Python source reduced to what runs: its syntax tree without docstrings."""
     tree = ast.parse(source)
