@@ -173,6 +173,12 @@ def check_output(root: Path) -> list[str]:
         return [tell_unusable(root, error)]
 
 
+def check_results(root: Path) -> list[str]:
+    """What keeps a folder from being one of results that something can be written to."""
+    errors = check_output(root)
+    return errors or ([] if root.is_dir() else [f"--output: '{root}' holds no results; harness.run writes them"])
+
+
 def make_output(root: Path) -> list[str]:
     """Make the folder of results; returns what is wrong with it."""
     try:

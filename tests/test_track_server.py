@@ -84,3 +84,23 @@ def test_the_limit_is_set_where_nothing_else_is(monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
     database.silence()
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77", "the user's own counts"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--output", "nowhere"], "'nowhere' holds no results"),
+        (["--output", "/proc"], "belongs to the kernel"),  # else it waits for ever for a lock that nobody can have
+        (["--output", "made.yaml"], "is a file, not a folder"),
+        (["--seeds", "-1"], "not a whole number above 0"),
+    ],
+)
+def test_what_holds_no_results_is_refused(words, told, tmp_path):
+    stores.load(tmp_path)
+    call = [sys.executable, "-m", "harness.track", "sync", "made.yaml", *words]
+    env = os.environ | {"PYTHONPATH": str(HOME)}
+    done = subprocess.run(call, cwd=tmp_path, env=env, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["made.yaml"]

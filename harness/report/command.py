@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.cli import Parser, check_output, guard, positive
+from harness.cli import Parser, check_results, guard, positive
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -81,7 +81,8 @@ def answer(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
     from harness.errors import ConfigError
 
     try:
-        check_results(arguments.output)
+        if unusable := check_results(arguments.output):
+            raise ConfigError(unusable)
         render_studies(arguments)
         if arguments.all:
             render_card(arguments)
@@ -89,14 +90,3 @@ def answer(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> int:
         print(*error.errors, sep="\n", file=sys.stderr)
         return 2
     return 0
-
-
-def check_results(root: Path) -> None:
-    """ConfigError where there is no folder of results, or none that a report can be written to."""
-    from harness.errors import ConfigError
-
-    errors = check_output(root)
-    if not errors and not root.is_dir():
-        errors = [f"--output: '{root}' holds no results; harness.run writes them"]
-    if errors:
-        raise ConfigError(errors)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.cli import Parser, guard
+from harness.cli import Parser, check_results, guard, positive
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -20,7 +20,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--data", metavar="NAME|DIR", help="as for harness.run")
     p.add_argument("--base", metavar="NAME", help="as for harness.run")
     p.add_argument("--quick", action="store_true", help="results of --quick runs")
-    p.add_argument("--seeds", type=int, metavar="N", help="seeds per row (default: the study's)")
+    p.add_argument("--seeds", type=positive, metavar="N", help="seeds per row (default: the study's)")
     p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="as for harness.run")
     p.add_argument("--rebuild", action="store_true", help="move the database aside and make it anew")
     p.add_argument("--output", type=Path, default=Path("mlruns"), metavar="DIR", help="results (default: mlruns)")
@@ -42,6 +42,9 @@ def synchronise(arguments: argparse.Namespace) -> int:
     from harness.track.mirror import mirror_runs
 
     root: Path = arguments.output
+    if unusable := check_results(root):
+        print(*unusable, sep="\n", file=sys.stderr)
+        return 2
     options = {name: getattr(arguments, name) for name in ("base", "data", "quick", "seeds")}
     try:
         studies = [study.load(name, **options, sets=arguments.set, root=root) for name in arguments.study]
