@@ -1,11 +1,13 @@
 """What the commands share: exit codes, signals, standard streams that fail, kinds of arguments, the terminal.
 
-Exit codes: 0 everything asked for is there, 1 some run failed, 2 bad input (nothing was written), 128 + n ended by
-signal n: 130 Ctrl-C (SIGINT), 143 SIGTERM, 129 SIGHUP. What is finished is kept; the same command goes on from there.
+Exit codes: 0 everything asked for is there, 1 some run failed or the disk is full, 2 bad input (nothing was written),
+128 + n ended by signal n: 130 Ctrl-C (SIGINT), 143 SIGTERM, 129 SIGHUP. What is finished is kept; the same command goes
+on from there.
 """
 
 import argparse
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # disk or quota full, read-only
 LONGEST = 18  # digits of a whole number
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -32,6 +35,11 @@ def guard(command: Callable[[], int]) -> int:
             code = command()
         except KeyboardInterrupt:
             code = 128 + signal.SIGINT
+        except OSError as error:
+            if error.errno not in NO_ROOM:
+                raise
+            print(f"{error}: finished runs are kept; with room, the same command goes on from there", file=sys.stderr)
+            code = 1
         if not heard:
             return code
         print("interrupted: finished runs are kept; the same command goes on from there", file=sys.stderr)

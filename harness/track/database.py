@@ -45,7 +45,8 @@ def has_server() -> bool:
 
 def tell_trouble(error: Exception) -> None:
     """Say that MLflow could not be reached or written, and that nothing is lost by that."""
-    print(f"MLflow could not be brought up to date: {type(error).__name__}: {error}", file=sys.stderr)
+    reason = str(error).partition("\n")[0]  # SQLAlchemy goes on with the statement
+    print(f"MLflow could not be brought up to date: {type(error).__name__}: {reason}", file=sys.stderr)
     print("results are kept; later: python -m harness.track sync STUDY", file=sys.stderr)
 
 

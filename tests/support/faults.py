@@ -74,15 +74,18 @@ def hear() -> None:
 HEARING = {"preexec_fn": hear}  # no threads here
 
 
-def start(folder: Path, study: str = STUDY, options: Sequence[str] = ()) -> subprocess.Popen:
-    """The toy study as a process of its own group; results go to ``folder``/mlruns."""
+def start(
+    folder: Path, study: str = STUDY, options: Sequence[str] = (), prepare: Callable[[], None] = hear
+) -> subprocess.Popen:
+    """The toy study as a process of its own group, in which ``prepare`` ran; results go to ``folder``/mlruns."""
     path = folder / "toy.yaml"
     path.write_text(study)
     env = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
     env |= {"OMP_NUM_THREADS": "1", "COLUMNS": "120", "PYTHONPATH": str(HOME)}
     command = [sys.executable, "-m", "harness.run", path.name, "--data", "tiny", "--jobs", "1", *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, **HEARING, **pipes)
+    kind = {**pipes, "preexec_fn": prepare}  # no threads here
+    return subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, **kind)
 
 
 def inject(folder: Path, fault: Fault) -> tuple[bool, list[str]]:
