@@ -115,6 +115,6 @@ def test_real_recordings_end_to_end(shared, tmp_path, name, streams, told, capsy
     out = tmp_path / "out.json"
     features = str(shared / "data" / name / "features" / "test")
     assert predict.main([f"{study}:full:0", "--features", features, "--out", str(out), *options]) == 0
-    (stored,) = (tmp_path / "runs").rglob("predictions.json.gz")
+    (stored,) = (tmp_path / "runs").rglob("predictions.json.bz2")
     kept = results.read_predictions(tmp_path / "runs", *stored.parts[-3:-1])
     assert json.loads(out.read_text())["results"] == kept

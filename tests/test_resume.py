@@ -75,7 +75,7 @@ def check_training(whole, cut, key, reached):
     assert [one.result[part] for part in ("metrics", "curve", "best")] == [
         other.result[part] for part in ("metrics", "curve", "best")
     ]
-    predictions = [root / "store" / key / scoring / "predictions.json.gz" for root in (whole, cut)]
+    predictions = [root / "store" / key / scoring / "predictions.json.bz2" for root in (whole, cut)]
     assert predictions[0].read_bytes() == predictions[1].read_bytes()
     assert (one.record["resumed"], other.record["resumed"]) == ([], [reached])
     log = (cut / "store" / key / "log.txt").read_text()

@@ -189,13 +189,13 @@ def test_removed_results_are_made_again(place):
 
 def test_a_whole_store_verifies(place, capsys):
     assert store(place, "--verify") == 0
-    files = [path for pattern in ("*/*.npz", "*/*.pt", "*/*/*.gz") for path in place.glob(f"runs/store/{pattern}")]
+    files = [path for pattern in ("*/*.npz", "*/*.pt", "*/*/*.bz2") for path in place.glob(f"runs/store/{pattern}")]
     size = sum(path.stat().st_size for path in files)
     told = f"2 trainings, 2 scorings, {len(files)} files, {size / 1000:.1f} kB: all as they were written"
     assert told in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("name", ["scores.npz", "checkpoint.pt", "curves.npz", "*/predictions.json.gz"])
+@pytest.mark.parametrize("name", ["scores.npz", "checkpoint.pt", "curves.npz", "*/predictions.json.bz2"])
 @pytest.mark.parametrize("harm", ["flipped", "cut", "gone"])
 def test_each_changed_byte_is_found(place, capsys, name, harm):
     (path,) = list_trainings(place)[0].glob(name)

@@ -1,5 +1,6 @@
 """A damaged run store: whatever a file holds, it counts as missing, is named, and the run is made again."""
 
+import gzip
 import json
 
 import pytest
@@ -123,3 +124,14 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path, monkeypat
     files.write_json(path, {"a": 1})
     assert {child.name for child in tmp_path.iterdir()} == {"file.json", alive, other}
     assert json.loads(path.read_text()) == {"a": 1}
+
+
+@pytest.mark.parametrize(("name", "pack"), [("predictions.json.gz", gzip.compress), ("predictions.json", bytes)])
+def test_predictions_of_earlier_versions_are_read(name, pack, tmp_path):
+    found = {"video": [{"label": "x", "score": 0.1, "segment": [0.0, 1.5]}]}
+    folder = results.scoring_folder(tmp_path, "t", "s")
+    folder.mkdir(parents=True)
+    (folder / name).write_bytes(pack(json.dumps({"results": found}).encode()))
+    assert results.read_predictions(tmp_path, "t", "s") == found
+    (folder / results.PREDICTIONS).write_bytes(b"BZh9 cut off")  # written over them by this version, and damaged
+    assert results.read_predictions(tmp_path, "t", "s") == {}

@@ -1,6 +1,6 @@
 """``harness.verify``: finished runs trained again; a store that was tampered with is caught, whatever was changed."""
 
-import gzip
+import bz2
 import json
 import re
 import shutil
@@ -111,10 +111,10 @@ def change_result(copy, part, change):
 
 def change_detection(copy):
     folder = results.scoring_folder(copy.root, copy.key, copy.scoring)
-    found = json.loads(gzip.decompress((folder / results.PREDICTIONS).read_bytes()))
+    found = json.loads(bz2.decompress((folder / results.PREDICTIONS).read_bytes()))
     video = next(own for own in found["results"].values() if own)
     video[0]["score"] += 1e-9
-    (folder / results.PREDICTIONS).write_bytes(gzip.compress(json.dumps(found).encode()))
+    (folder / results.PREDICTIONS).write_bytes(bz2.compress(json.dumps(found).encode()))
     describe_again(folder, "result.json")
 
 

@@ -10,7 +10,8 @@ KINDS = {  # names of files below store/
     "checkpoint.pt": "weights",
     "unfinished.pt": "checkpoints under way",
     "curves.npz": "curves",
-    "predictions.json.gz": "predictions",
+    "predictions.json.bz2": "predictions",
+    "predictions.json.gz": "predictions",  # of earlier versions
     "predictions.json": "predictions",
     "training.json": "records",
     "result.json": "records",
