@@ -143,3 +143,8 @@ def test_damaged_notes_count_as_absent(text, tmp_path):
     locate_names(root).write_text(text)
     assert note(write(tmp_path / "my.yaml", "One"), root) == "my"
     assert note(write(tmp_path / "b/my.yaml", "Two"), root) != "my"
+
+
+def test_a_looping_link_in_place_of_the_results_is_no_trouble_of_names(tmp_path):
+    (tmp_path / "loop").symlink_to("loop")
+    assert study.load(write(tmp_path / "my.yaml", "One"), root=tmp_path / "loop/runs").name == "my"

@@ -84,8 +84,8 @@ def find_name(named: Named, known: Mapping[str, Place], root: Path) -> str:
 
 def describe_place(path: Path, root: Path) -> Place:
     """Where a file is, as it is noted."""
-    here = path.resolve()
-    return {"path": str(here), "beside": os.path.relpath(here, root.resolve()), "text": digest_text(here)}
+    here = os.path.realpath(path)  # unlike Path.resolve it minds no looping link
+    return {"path": here, "beside": os.path.relpath(here, os.path.realpath(root)), "text": digest_text(path)}
 
 
 def digest_text(path: Path) -> str:
