@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from harness.study import Run
 
 PREDICTIONS = "predictions.json.bz2"  # a quarter smaller than by gzip
-EARLIER = {"predictions.json.gz": gzip.decompress, "predictions.json": bytes}  # names that versions before gave them
+FORMS: Mapping[str, Callable[[bytes], bytes]] = {  # names of it, those of earlier versions, too, and how they are read
+    PREDICTIONS: bz2.decompress,
+    "predictions.json.gz": gzip.decompress,
+    "predictions.json": bytes,
+}
 STATUSES = ("ok", "nan", "failed")  # of a training that ended
 
 
@@ -185,7 +189,7 @@ def read_predictions(root: Path, training_key: str, scoring_key: str) -> Mapping
     """Detections of one scoring, by video; of earlier versions, too. Empty: none, or none that can be read."""
     folder = scoring_folder(root, training_key, scoring_key)
     content = None
-    for name, unpack in {PREDICTIONS: bz2.decompress, **EARLIER}.items():
+    for name, unpack in FORMS.items():
         if (folder / name).is_file():
             with contextlib.suppress(OSError, EOFError, zlib.error, ValueError, RecursionError):
                 content = json.loads(unpack((folder / name).read_bytes()))
