@@ -53,6 +53,16 @@ def test_raising_and_dying_workers_fail_only_their_job(tmp_path):
     assert ends[workers.RAISES].reason == "ValueError: planted"
 
 
+def test_a_signal_without_name_and_a_reason_that_cannot_be_shown_fail_only_their_job(tmp_path):
+    seeds = [workers.ENDS_ODDLY, workers.MUMBLES, workers.GOOD]
+    ends = outcomes(run([workers.job(tmp_path, f"t{seed}", seed) for seed in seeds], slots=1))
+    assert ends[workers.ENDS_ODDLY].reason == f"worker died: signal {signal.SIGRTMIN + 3}"
+    assert ends[workers.MUMBLES].reason == "ValueError: \\ud800"
+    assert ends[workers.GOOD].kind == "ok"
+    told = {seed: results.read_training(tmp_path, f"t{seed}")["status"] for seed in seeds}
+    assert told == {workers.ENDS_ODDLY: "failed", workers.MUMBLES: "failed", workers.GOOD: "ok"}
+
+
 @pytest.mark.parametrize("kind", [workers.STOPS, workers.HANGS], ids=["stopped", "hung"])
 def test_worker_that_does_nothing_gives_its_slot_back(tmp_path, kind):
     events = run([workers.job(tmp_path, f"t{seed}", seed) for seed in (kind, workers.GOOD)], slots=1, stall=2.0)

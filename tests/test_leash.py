@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -117,12 +118,23 @@ def test_the_pages_end_with_who_asked_for_them(tmp_path):
         [sys.executable, "-c", f"import subprocess; subprocess.run({call})"], env=os.environ | {"PYTHONPATH": str(HOME)}
     )
     answered = faults.wait_until(lambda: answers(port), 2 * faults.PATIENCE)
+    served = [ask(port, host) for host in (f"127.0.0.1:{port}", "evil.example")]
     family = descendants(starter)
     starter.kill()
     starter.wait(faults.PATIENCE)
     check_ended(family)
     assert answered
+    assert served == [200, 403], "a page of another name that leads here (DNS rebinding) reads nothing"
     assert not answers(port)
+
+
+def ask(port, host):
+    """Status of the answer to a question for all experiments under a name of this machine."""
+    where = f"http://127.0.0.1:{port}/ajax-api/2.0/mlflow/experiments/search?max_results=1"
+    try:
+        return urllib.request.urlopen(urllib.request.Request(where, headers={"Host": host}), timeout=60).status
+    except urllib.error.HTTPError as error:
+        return error.code
 
 
 def answers(port):

@@ -76,18 +76,22 @@ def hear() -> None:
 HEARING = {"preexec_fn": hear}  # no threads here
 
 
+def environment() -> dict[str, str]:
+    """What the command line is started with."""
+    env = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
+    return env | {"OMP_NUM_THREADS": "1", "COLUMNS": "120", "PYTHONPATH": str(HOME)}
+
+
 def start(
     folder: Path, study: str = STUDY, options: Sequence[str] = (), prepare: Callable[[], None] = hear
 ) -> subprocess.Popen:
     """The toy study as a process of its own group, in which ``prepare`` ran; results go to ``folder``/mlruns."""
     path = folder / "toy.yaml"
     path.write_text(study)
-    env = {name: value for name, value in os.environ.items() if name != "MLFLOW_TRACKING_URI"}
-    env |= {"OMP_NUM_THREADS": "1", "COLUMNS": "120", "PYTHONPATH": str(HOME)}
     command = [sys.executable, "-m", "harness.run", path.name, "--data", "tiny", "--jobs", "1", *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     kind = {**pipes, "preexec_fn": prepare}  # no threads here
-    return subprocess.Popen(command, cwd=folder, env=env, start_new_session=True, **kind)
+    return subprocess.Popen(command, cwd=folder, env=environment(), start_new_session=True, **kind)
 
 
 def inject(folder: Path, fault: Fault) -> tuple[bool, list[str]]:

@@ -11,7 +11,7 @@ from harness.settings import Settings
 from harness.store import results
 from harness.store.jobs import Job, Progress
 
-GOOD, RAISES, DIES, SLOW, STOPS, HANGS = 0, 1001, 1002, 1003, 1004, 1005
+GOOD, RAISES, DIES, SLOW, STOPS, HANGS, ENDS_ODDLY, MUMBLES = 0, 1001, 1002, 1003, 1004, 1005, 1006, 1007
 
 
 def job(root, key, seed=GOOD, scorings=("s1",), rescore=False):
@@ -73,7 +73,7 @@ def score(job: Job, value: float) -> None:
 
 
 def toy(job: Job, tell) -> str:
-    """Finish, raise, die, stop or hang, as the job's seed says; a line of begun.txt says that it began."""
+    """Finish, raise, die, stop, hang or mumble, as the job's seed says; a line of begun.txt says that it began."""
     with (job.root / "begun.txt").open("a") as stream:
         stream.write(f"{job.training_key}\n")
     if job.seed == RAISES:
@@ -81,6 +81,11 @@ def toy(job: Job, tell) -> str:
         return "ValueError: planted"
     if job.seed == DIES:
         os.kill(os.getpid(), signal.SIGKILL)
+    if job.seed == ENDS_ODDLY:
+        os.kill(os.getpid(), signal.SIGRTMIN + 3)  # a signal without a name
+    if job.seed == MUMBLES:
+        results.write_failure(job, "ValueError: \ud800")  # what no terminal can show
+        return "ValueError: \ud800"
     if job.seed == STOPS:
         os.kill(os.getpid(), signal.SIGSTOP)
     if job.seed == HANGS:
