@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from harness import run, study
 from harness.execute.events import Event
 from harness.store import plan, results
+from harness.store.arrays import write_arrays
 from harness.store.files import describe_file, write_json
 from harness.verify import command, contents
 
@@ -85,11 +86,11 @@ def describe_again(folder, record):
 def change_array(copy, name, part):
     """One value of a stored array, to the next number there is."""
     folder = results.training_folder(copy.root, copy.key)
-    arrays = results.read_arrays(copy.root, copy.key, name)
+    arrays = results.read_training_arrays(copy.root, copy.key, name)
     values = arrays[part].copy()
     flat = values.reshape(-1)
     flat[0] = flat[0] + 1 if values.dtype.kind in "iu" else np.nextafter(flat[0], np.inf, dtype=values.dtype)
-    results.write_arrays(folder / f"{name}.npz", {**arrays, part: values})
+    write_arrays(folder / f"{name}.npz", {**arrays, part: values})
     describe_again(folder, "training.json")
 
 

@@ -12,7 +12,6 @@ import gzip
 import json
 import os
 import shutil
-import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -23,6 +22,7 @@ import numpy as np
 
 from harness.settings import Settings
 from harness.sources import digest
+from harness.store.arrays import read_arrays, write_arrays
 from harness.store.files import describe_file, is_whole, landing, read_json, write_json
 from harness.store.jobs import Job
 from harness.study.keys import flat
@@ -70,14 +70,6 @@ def write_training(
     written = [*(f"{name}.npz" for name in arrays), *files]
     whole = {**record, "files": {name: describe_file(folder / name) for name in written}}
     write_json(folder / "training.json", stamp_record(key, whole, settings))
-
-
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """A .npz that ``np.load`` reads, compressed with bzip2: a tenth smaller than deflate for small whole numbers."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
-        for name, values in arrays.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as stream:
-                np.lib.format.write_array(stream, values, allow_pickle=False)
 
 
 def stamp_record(key: str, record: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
@@ -198,21 +190,21 @@ def read_predictions(root: Path, training_key: str, scoring_key: str) -> Mapping
     return found if isinstance(found, dict) else {}
 
 
-def read_arrays(root: Path, key: str, name: str) -> dict[str, np.ndarray]:
-    with np.load(training_folder(root, key) / f"{name}.npz", allow_pickle=False) as content:
-        return dict(content)
+def read_training_arrays(root: Path, key: str, name: str) -> dict[str, np.ndarray]:
+    """Arrays that a training keeps as ``name``.npz."""
+    return read_arrays(training_folder(root, key) / f"{name}.npz")
 
 
 def read_scores(root: Path, key: str) -> dict[str, np.ndarray]:
     """Test scores of a training, video axis first (``model.case.Case.scores``, ``harness.compute.score.reduced``)."""
     from harness.store.scores import unpack_scores  # which imports scipy: planning and --help read no scores
 
-    return unpack_scores(read_arrays(root, key, "scores"))
+    return unpack_scores(read_training_arrays(root, key, "scores"))
 
 
 def read_curves(root: Path, key: str) -> dict[str, np.ndarray]:
     """Per-step scalars of a training: ``step`` and one array per loss part and monitor."""
-    return read_arrays(root, key, "curves")
+    return read_training_arrays(root, key, "curves")
 
 
 def status(root: Path, run: "Run") -> str:

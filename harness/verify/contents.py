@@ -53,7 +53,7 @@ def read_contents(root: Path, key: str, scorings: Iterable[str]) -> Contents:
 def read_npz(root: Path, key: str, name: str) -> Mapping[str, np.ndarray]:
     """Arrays as they are stored."""
     try:
-        return results.read_arrays(root, key, name)
+        return results.read_training_arrays(root, key, name)
     except UNREADABLE as error:
         raise ValueError(f"{results.training_folder(root, key) / name}.npz: cannot be read ({error})") from None
 
