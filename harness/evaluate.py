@@ -2,8 +2,9 @@
 
 Ground truth: {"database": {video: {"subset", "annotations": [{"label", "segment": [start, end]}]}}}; predictions:
 {"results": {video: [{"label", "score", "segment"}]}}, as every run of this package writes them. The classes are the
-labels of the chosen subset; among tied scores the later listed comes first (``harness.compute.metrics``). Bad entries
-are refused; ``--lenient`` counts what the released evaluator counts (a score that is a text as the number it spells).
+labels of the chosen subset, or of the videos that a file lists (``--videos``, for annotations without subsets); among
+tied scores the later listed comes first (``harness.compute.metrics``). Bad entries are refused; ``--lenient`` counts
+what the released evaluator counts (a score that is a text as the number it spells).
 """
 
 import argparse
@@ -11,11 +12,12 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli import Parser, guard
-from harness.errors import escape
+from harness.errors import escape, hint
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from harness.compute.localize import Detections
 
 SHOWN = 20  # errors that are listed
+NEAR = 3  # videos that are named where one is not there
 ANET = "0.5:0.95"  # the average that is always computed, over its own thresholds
 
 
@@ -133,6 +136,35 @@ def read(path: Path) -> Any:
     return content
 
 
+def read_listed(path: Path) -> frozenset[str]:
+    """The videos that a file lists, one a line. ValueError where it cannot be read or lists none."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path}: {error.strerror if isinstance(error, OSError) else 'no text'}") from None
+    listed = frozenset(line.strip() for line in lines if line.strip())
+    if not listed:
+        raise ValueError(f"{path}: lists no video; allowed: one ID a line")
+    return listed
+
+
+def mark_subset(truth: Any, listed: frozenset[str], subset: str) -> list[str]:
+    """Make the listed videos of a ground truth its subset, and no others; what is broken in it stays so.
+
+    Returns a message for each video that is not there.
+    """
+    database = truth.get("database") if isinstance(truth, dict) else None
+    if not isinstance(database, dict):
+        return []
+    for name, video in database.items():
+        if isinstance(video, dict):
+            video["subset"] = subset if name in listed else f"not {subset}"
+    absent = sorted(listed - database.keys())
+    return [
+        f"no annotations of '{name}'; {hint(name, get_close_matches(name, database, NEAR, 0.0))}" for name in absent
+    ]
+
+
 def table(report: Mapping[str, Any], per_class: bool) -> str:
     """The report for people, in percent."""
     heads = "".join(f"{tiou:>7.2f}" for tiou in report["tiou"])
@@ -153,7 +185,9 @@ def parser() -> argparse.ArgumentParser:
     out = Parser("python -m harness.evaluate", description="mAP at tIoU of detections in JSON files.")
     out.add_argument("--ground-truth", type=Path, required=True, metavar="FILE", help="annotations, ActivityNet format")
     out.add_argument("--predictions", type=Path, required=True, metavar="FILE", help="detections, ActivityNet format")
-    out.add_argument("--subset", default="test", help="videos that count (default: test)")
+    counted = out.add_mutually_exclusive_group()
+    counted.add_argument("--subset", default="test", help="videos that count (default: test)")
+    counted.add_argument("--videos", type=Path, metavar="FILE", help="the videos that count, one ID a line")
     out.add_argument(
         "--tiou", type=thresholds, default="0.1:0.7:0.1", help="LOW:HIGH:STEP or A,B,... (default: %(default)s)"
     )
@@ -180,8 +214,18 @@ def answer(arguments: argparse.Namespace) -> int:
             values.append(read(path))
         except ValueError as e:
             broken.append(str(e))
+    listed: frozenset[str] = frozenset()
+    if arguments.videos:
+        try:
+            listed = read_listed(arguments.videos)
+        except ValueError as e:
+            broken.append(str(e))
     if broken:
         return _refuse(broken)
+    if listed:
+        absent = mark_subset(values[0], listed, arguments.subset)
+        if absent:
+            return _refuse([f"{arguments.videos}: {text}" for text in absent])
     found = problems(values[0], values[1], arguments)
     fatal = [text for text, countable in found if not (countable and arguments.lenient)]
     if fatal:

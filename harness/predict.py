@@ -70,7 +70,8 @@ def run(arguments: argparse.Namespace) -> int:
         print(*error.errors, sep="\n", file=sys.stderr)
         return 2
     count = f"{len(detections.score)} detections in {len(dataset.test.ids)} videos"
-    print(f"{arguments.out}: {count}, mean over {len(trained.folders)} seeds")
+    seeds = len(trained.folders)
+    print(f"{arguments.out}: {count}, {f'mean over {seeds} seeds' if seeds > 1 else 'one seed'}")
     return 0
 
 
