@@ -13,6 +13,7 @@ from harness.claims.evidence import Evidence
 from harness.claims.looks import look
 from harness.claims.statistics import ALPHA, LOOKS
 from harness.execute import session
+from harness.report import notes
 from harness.store import records
 
 from support import stores
@@ -230,3 +231,14 @@ def test_nothing_is_to_do_after_the_last_look(tmp_path, capsys):
     said = capsys.readouterr().out
     assert "29 finished, 0 to train" in said
     assert "then up to" not in said
+
+
+def test_notes_say_how_claims_are_looked_at(tmp_path):
+    """Looks fixed beforehand, one look as asked for, or none at tiny scale; no warm-up beyond the training."""
+    sequential_note, one_look = "at looks fixed beforehand", "One look, at 6 seeds, spends the whole error rate"
+    for options, said in (({}, sequential_note), ({"seeds": 6}, one_look), ({"quick": True, "seeds": 6}, "Tiny scale")):
+        text = " ".join(notes.describe_measurement(load(tmp_path, **options)))
+        assert [part in text for part in (sequential_note, one_look)] == [said == sequential_note, said == one_look]
+        assert said in text
+    short = notes.describe_measurement(load(tmp_path, sets=["training.steps=20"]))
+    assert any("for the first 20 steps P^V alone selects snippets" in note for note in short)

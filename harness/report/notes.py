@@ -31,10 +31,15 @@ def describe_measurement(study: "Study") -> list[str]:
         out.append("The embedded data set is a test bed, not evidence about THUMOS14.")
     if claims.mechanics(study):
         out.append("Tiny scale: it checks mechanics, never findings.")
-    if study.until:
+    if study.until and not claims.mechanics(study):
         most = study.until.at_most
         out.append(f"Sequential: seeds are added to rows of undecided claims, up to {most}, at looks fixed beforehand.")
-    if warm := sorted({row.settings.training.warm_up for row in study.rows} - {0}):
+    if study.exact and study.claims and not claims.mechanics(study):
+        look = f"One look, at {claims.count_seeds([study.seeds])}, spends the whole error rate of the claims"
+        out.append(f"{look}: that holds where no look at them came before.")
+    trainings = [row.settings.training for row in study.rows]
+    warm = sorted({min(training.warm_up, training.steps) for training in trainings} - {0})
+    if warm:
         steps = "/".join(map(str, warm))
         out.append(f"Deviation from the paper: for the first {steps} steps P^V alone selects snippets (warm-up).")
     if any(column.selection == "best" for column in study.columns):
