@@ -113,13 +113,13 @@ def make_session(arguments: argparse.Namespace) -> "Session":
     if arguments.address:
         os.environ["RAY_ADDRESS"] = arguments.address
     return Session(
-        arguments.output,
-        executor,
-        Policy(time_limit=arguments.time_limit, fail_fast=arguments.fail_fast),
-        arguments.jobs,
-        arguments.runs_per_gpu,
-        arguments.accept_stale,
-        frozenset({"nan", "failed"}) if arguments.rerun else frozenset(),
+        root=arguments.output,
+        executor=executor,
+        policy=Policy(time_limit=arguments.time_limit, fail_fast=arguments.fail_fast),
+        jobs=arguments.jobs,
+        runs_per_gpu=arguments.runs_per_gpu,
+        accept_stale=arguments.accept_stale,
+        again=frozenset({"nan", "failed"}) if arguments.rerun else frozenset(),
         may_grow=executor.waits and not arguments.seeds,
         budget=arguments.budget,
         checkpoint_every=arguments.checkpoint_every or CHECKPOINT_EVERY,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 CHECK, DASH = "✓", "–"
 FIGURE_SPACE = "\u2007"  # as wide as a digit
+OURS = "Ours"  # the group of a study's own rows beside reported ones
 SELECTED = " (test-selected)"  # behind a column that shows the best checkpoint on test
 
 
@@ -117,15 +118,15 @@ def lay_comparison(study: "Study", by_column: Mapping[str, Sequence[Cell]]) -> L
     """Reported methods, then each of our rows: as published (where it is) and as measured."""
     names = [Head(name_column(column), "measured") for column in study.columns]
     heads = (Head("Row", "row"), Head("Method", "text"), Head("", "text"), *names, Head("n", "n"))
-    measured = [list_measured(cells) for cells in by_column.values()]
-    published = [list_published(cells) for cells in by_column.values()]
+    measured = zip(*(list_measured(cells) for cells in by_column.values()))
+    published = zip(*(list_published(cells) for cells in by_column.values()))
+    seeds = count_seeds(study.rows, by_column)
     lines = [make_reported_line(study, entry) for entry in study.reported]
-    for i, (row, n) in enumerate(zip(study.rows, count_seeds(study.rows, by_column))):
+    for row, ours, theirs, n in zip(study.rows, measured, published, seeds):
         label = spell_settings(row.label)
         if row.paper:
-            lines.append(Line("published", ("", label, "published", *(texts[i] for texts in published), ""), "Ours"))
-        numbers = [texts[i] for texts in measured]
-        lines.append(Line("measured", (str(row.number), label, "measured", *numbers, n), "Ours"))
+            lines.append(Line("published", ("", label, "published", *theirs, ""), OURS))
+        lines.append(Line("measured", (str(row.number), label, "measured", *ours, n), OURS))
     table = Layout(heads, tuple(lines), find_best(heads, lines, study))
     several = len({line.group for line in lines if line.kind == "reported"}) > 1
     return name_sections(table) if several else table

@@ -27,12 +27,16 @@ def make_cell(row: "Row", column: "Column", values: Mapping[tuple[int, str], Map
     """A row's summary over seeds and its paired difference to the row it refers to."""
     mine = values.get((row.number, column.name), {})
     reference = values.get((row.reference, column.name), {})
-    difference = None if row.reference == row.number else stats.difference(stats.pairs(mine, reference))
-    paper = row.paper.get(column.name)
-    summary = stats.summary(list(mine.values()))
-    digits = count_digits(column.metric)
-    published = (paper, row.paper_std.get(column.name))
-    return Cell(row.number, row.label, name_column(column), *published, summary, difference, digits)
+    return Cell(
+        row=row.number,
+        label=row.label,
+        column=name_column(column),
+        paper=row.paper.get(column.name),
+        paper_std=row.paper_std.get(column.name),
+        summary=stats.summary(list(mine.values())),
+        difference=None if row.reference == row.number else stats.difference(stats.pairs(mine, reference)),
+        digits=count_digits(column.metric),
+    )
 
 
 def format_csv(study: "Study", cells: Sequence[Cell]) -> str:
@@ -72,8 +76,9 @@ def format_markdown(study: "Study", cells: Sequence[Cell], notes: Sequence[str])
     shown = lay_out(study, cells)
     heads = join_bars([name_head(head) for head in shown.heads])
     rules = join_bars([RULES.get(head.kind, "--:") for head in shown.heads])
-    lines = [join_bars(list(mark_best(shown, i))) for i in range(len(shown.lines))]
-    return "\n".join([f"# {study.title}", "", heads, rules, *lines, "", *(f"- {note}" for note in notes)]) + "\n"
+    lines = [join_bars(list(mark_best(shown, number))) for number in range(len(shown.lines))]
+    listed = [f"- {note}" for note in notes]
+    return "\n".join([f"# {study.title}", "", heads, rules, *lines, "", *listed]) + "\n"
 
 
 def mark_best(shown: Layout, number: int) -> Iterator[str]:
