@@ -32,6 +32,14 @@ def test_noise_of_batches_is_not_a_slope():
         assert least <= np.mean([flatness.fit_drift(1, "loss", curves).moves for curves in noisy]) <= most
 
 
+def test_a_curve_that_is_constant_or_of_a_step_or_two_does_not_move():
+    assert flatness.fit_drift(1, "loss", np.full((3, 100), 0.1)) == flatness.Drift(1, "loss", 0.0, 0.0)
+    for steps in (1, 2):
+        short = flatness.fit_drift(1, "loss", np.arange(float(steps))[None])
+        assert np.isnan(short.change)
+        assert not short.moves
+
+
 def test_the_report_names_rows_that_still_move(tmp_path):
     loaded = stores.load(tmp_path)
     root = tmp_path / "mlruns"

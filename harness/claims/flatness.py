@@ -7,6 +7,7 @@ row gains.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 CURVES = ("loss", "entropy/Q_C", "entropy/Q_R")
 LAST_SHARE = 0.1
+LEAST_STEPS = 3  # of a line with a standard error
+ROUNDING = 1e-12
 BOUND = 0.02  # of the curve's way since the start, over the last tenth
 
 
@@ -50,12 +53,18 @@ def read_curve(records: "Records", row: int, name: str) -> Iterator[np.ndarray]:
 
 
 def fit_drift(row: int, name: str, curves: np.ndarray) -> Drift:
-    """Straight line through the last tenth of the mean over seeds (n, steps); the way is from the first tenth to it."""
+    """Straight line through the last tenth of the mean over seeds (n, steps); the way is from the first tenth to it.
+
+    NaN where there are too few steps for a line.
+    """
     mean = curves.mean(0)
-    last = max(3, round(LAST_SHARE * len(mean)))
-    line = stats.linregress(np.arange(last), mean[-last:])
-    way = max(abs(mean[:last].max() - mean[-last:].mean()), abs(mean[:last].min() - mean[-last:].mean()))
-    if not way:
+    last = max(LEAST_STEPS, round(LAST_SHARE * len(mean)))
+    if len(mean) < last:
+        return Drift(row, name, nan, nan)
+    start, end = mean[:last], mean[-last:]
+    line = stats.linregress(np.arange(last), end)
+    way = max(abs(start.max() - end.mean()), abs(start.min() - end.mean()))
+    if way <= ROUNDING * max(1.0, float(abs(mean).max())):
         return Drift(row, name, 0.0, 0.0)
     return Drift(row, name, float(line.slope * last / way), float(2 * line.stderr * last / way))
 
