@@ -1,8 +1,5 @@
 """Reading YAML with places, folding layers, validating settings: each mistake gives its message at its place."""
 
-import json
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from math import inf
 from typing import Annotated
@@ -17,8 +14,7 @@ from harness.settings import Settings
 from harness.study import document as config
 from harness.study.building import build
 from harness.study.document import Mark, Node, parse, wrap
-from harness.study.json_schema import list_settings, read_comments
-from harness.study.layers import flatten, fold, list_leaves
+from harness.study.layers import flatten, fold
 from model.options import OPTIONS, AslOptions
 from model.settings import CaseSettings, CoLabel
 
@@ -279,19 +275,3 @@ def test_wrap_is_the_inverse_of_plain():
     value = {"a": [1, {"b": None}], "c": "x"}
     assert wrap(value, HERE).plain() == value
     assert isinstance(wrap((1, 2), HERE).value[0], Node)
-
-
-def test_schema_describes_every_setting():
-    command = [sys.executable, "-m", "harness.study.json_schema"]
-    schema = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    known = schema["properties"]["set"]["properties"]
-    assert {path for name in OPTIONS for path in list_leaves(name)} == set(known)
-    assert known["case.cat"]["maximum"] == 1
-    assert "argsort" in known["case.rank"]["enum"]
-    assert schema["additionalProperties"] is False
-
-
-def test_every_setting_of_the_method_has_a_comment():
-    for cls in (CaseSettings, CoLabel, *OPTIONS.values()):
-        assert read_comments(cls), cls
-    assert list_settings()["case.sigma"]["description"].startswith("standard deviation of the prior, Eq. 13")
