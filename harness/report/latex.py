@@ -103,9 +103,11 @@ def make_environment() -> Environment:
 def measure_width(shown: Layout, stacked: bool = False) -> int:
     """Letters in a line of the table; the words of ``stacked`` heads stand above each other."""
     columns = zip(*(line.cells for line in shown.lines))
-    widths = [max(map(len, column)) for column in columns]
-    heads = [max(map(len, head.name.split() or [""])) if stacked else len(head.name) for head in shown.heads]
-    return sum(1 + max(width, head) for width, head in zip(widths, heads))
+    out = 0
+    for head, cells in zip(shown.heads, columns):
+        words = head.name.split() if stacked else [head.name]
+        out += 1 + max(map(len, [*words, *cells]))
+    return out
 
 
 def list_heads(shown: Layout, stacked: bool = False) -> list[str]:

@@ -96,13 +96,14 @@ def load_task(arguments: argparse.Namespace) -> "tuple[Task | None, list[str]]":
 
 def describe_task(task: "Task") -> list[str]:
     """What a search would do: the space, and the trainings at most."""
-    trials, seeds, fresh = task.rules.trials, len(task.seeds), len(task.fresh)
-    trained = (
-        f"{seeds} trainings whose scores are read anew" if task.rescores else f"at most {trials * seeds} trainings"
-    )
+    trials, seeds = task.rules.trials, len(task.seeds)
+    compared = 2 * len(task.fresh) + seeds  # default and winner on test videos, and the default on held-out ones
+    trained = f"at most {trials * seeds} trainings"
+    if task.rescores:
+        trained = f"{seeds} trainings whose scores are read anew"
     lines = [f"{path}: {kind} {', '.join(map(str, values))}" for path, (kind, *values) in task.space.items()]
     head = f"{task.study.name}: {trials} trials by {task.rules.sampler}, {', '.join(task.metrics)} over {seeds} seeds"
-    return [*lines, f"{head}: {trained}, then {2 * fresh + seeds} for the comparison on the test split"]
+    return [*lines, f"{head}: {trained}, then {compared} for the comparison on the test split"]
 
 
 def search(task: "Task", arguments: argparse.Namespace, journal: Path) -> int:
@@ -172,15 +173,14 @@ def compare(
     for seed in task.fresh:
         wanted += [(DEFAULT, task.default, seed), (WINNER, tuned, seed)]
     measured = trainer.train(wanted)
-    default, winner = {}, {}
-    for seed in task.fresh:
-        default[seed] = measured[DEFAULT, seed]
-        winner[seed] = measured[WINNER, seed]
+    validation = {seed: measured[VALIDATION, seed] for seed in task.seeds}
+    default = {seed: measured[DEFAULT, seed] for seed in task.fresh}
+    winner = {seed: measured[WINNER, seed] for seed in task.fresh}
     return Findings(
         task=task,
         done=trials,
         best=best,
-        validation={seed: measured[VALIDATION, seed] for seed in task.seeds},
+        validation=validation,
         default=default,
         tuned=winner,
         front=proposals.find_front(study),

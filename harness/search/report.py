@@ -79,14 +79,16 @@ def list_notes(found: Findings) -> list[str]:
 
 def count_trials(found: Findings) -> str:
     """How many trials ended how, and what pruning saved."""
-    task, trials = found.task, found.done
-    counts = Counter(trial.state for trial in trials)
-    said = ", ".join(f"{counts[state]} {state}" for state in ("complete", "pruned", "failed"))
+    task, trials, seeds = found.task, found.done, len(found.task.seeds)
+    states = Counter(trial.state for trial in trials)
+    listed = ", ".join(f"{states[state]} {state}" for state in ("complete", "pruned", "failed"))
+    head = f"{len(trials)} trials ({listed})"
     if task.rescores:
-        return f"{len(trials)} trials ({said}), read from {len(task.seeds)} finished trainings; none was pruned."
-    saved = sum(len(task.seeds) - len(trial.seeds[0]) for trial in trials if trial.state == "pruned")
+        return f"{head}, read from {seeds} finished trainings; none was pruned."
+    pruned = [trial for trial in trials if trial.state == "pruned"]
+    saved = sum(seeds - len(trial.seeds[0]) for trial in pruned)
     how = f"pruner {task.rules.pruner}" if len(task.objectives) == 1 else "several objectives prune nothing"
-    return f"{len(trials)} trials ({said}); {how}: {saved} of {len(trials) * len(task.seeds)} trainings saved."
+    return f"{head}; {how}: {saved} of {len(trials) * seeds} trainings saved."
 
 
 def format_best(found: Findings) -> str:

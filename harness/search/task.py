@@ -125,7 +125,8 @@ def hold_out(settings: Settings) -> Settings:
 
 def read_task(study: Study, trials: int | None = None) -> Task:
     """The search that a study file describes; ConfigError lists everything that is wrong with it."""
-    node, errors = read_document(study.path), list[str]()
+    node = read_document(study.path)
+    errors: list[str] = []
     objectives = read_objectives(study.search.get("objective") or {}, node, errors)
     rules = read_part(Rules, study.search.get("search", {}), node, ["search"], errors)
     texts = study.search.get("constraints", [])

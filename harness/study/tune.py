@@ -102,11 +102,14 @@ def check_drawn(where: str, path: str, kind: str, values: list[Any], baseline: s
 
 def set_values(settings: Settings, values: Values) -> Settings:
     """``settings`` with a trial's values; ConfigError says why they do not fit the settings or each other."""
-    baseline, errors = settings.case.baseline, list[str]()
+    baseline = settings.case.baseline
+    errors: list[str] = []
     known = list_leaves(baseline)
     for path, value in values.items():
-        owner = path if path in known else path.rpartition(".")[0]
-        whole = value if owner == path else {**get_value(settings, owner), path.rpartition(".")[2]: value}
+        owner, whole = path, value
+        if path not in known:  # an entry of a mapping
+            owner, _, name = path.rpartition(".")
+            whole = {**get_value(settings, owner), name: value}
         kind = known[owner].kind
         if refuse(kind, whole):
             errors.append(f"{path}: {complain(kind, value)}")

@@ -39,12 +39,14 @@ def spell(name: str) -> str:
 def layer(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Flattened settings as a layer that a study's ``set`` takes: infinity and lists as what they are, not as text."""
 
-    def value(text: Any) -> Any:
-        if text in {"inf", "-inf"}:
-            return float(text)
-        return json.loads(text) if isinstance(text, str) and text[:1] in {"[", "{"} else text
+    return {path: read_flat(text) for path, text in flat.items()}
 
-    return {path: value(text) for path, text in flat.items()}
+
+def read_flat(text: Any) -> Any:
+    """A flattened value as it was."""
+    if text in {"inf", "-inf"}:
+        return float(text)
+    return json.loads(text) if isinstance(text, str) and text[:1] in {"[", "{"} else text
 
 
 def digest_runs(records: "Records") -> str:
