@@ -58,7 +58,12 @@ def hear_signals() -> Iterator[list[int]]:
         heard.append(number)
         raise Interrupted
 
+    def leave_out(dropped: Any) -> None:
+        if not isinstance(dropped.exc_value, Interrupted):
+            tell_dropped(dropped)
+
     known = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
+    tell_dropped, sys.unraisablehook = sys.unraisablehook, leave_out
     before = {sign: signal.getsignal(sign) for sign in known}
     mine = [sign for sign, handler in before.items() if handler not in {signal.SIG_IGN, None}]
     for sign in mine:
@@ -66,6 +71,7 @@ def hear_signals() -> Iterator[list[int]]:
     try:
         yield heard
     finally:
+        sys.unraisablehook = tell_dropped
         for sign in mine:
             signal.signal(sign, before[sign])
 

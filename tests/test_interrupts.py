@@ -47,3 +47,25 @@ def test_an_import_by_others_changes_no_handler():
     code = "import signal, harness; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
     environment = os.environ | {"PYTHONPATH": str(HOME)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60, **faults.HEARING)
+
+
+def test_a_signal_that_python_drops_is_heard_without_a_word():
+    """While the garbage of a report is collected, say: an exception cannot leave a ``__del__``."""
+    code = """
+import os, signal
+from harness.cli import guard
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+def command():
+    last = Last()
+    del last
+    return 0
+raise SystemExit(guard(command))
+"""
+    environment = os.environ | {"PYTHONPATH": str(HOME)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 143
+    assert done.stderr == "interrupted: finished runs are kept; the same command goes on from there\n"
