@@ -13,7 +13,7 @@ from harness.compute.localize import detect
 from model import baselines
 from model.baselines import acmnet, cola, untrimmed, wtalc, wum
 from model.mil import min_max, restated
-from model.options import OPTIONS, UntrimmedOptions, WumOptions
+from model.options import OPTIONS, UntrimmedOptions, WtalcOptions, WumOptions
 from model.settings import CaseSettings
 from model.streams import dropout, joined
 
@@ -180,6 +180,24 @@ def test_contrast_against_cross_entropy_by_hand() -> None:
         sims = torch.stack([unit[0] @ v for v in unit[1:]]) / 0.07
         expected -= math.log(math.exp(sims[0]) / float(sims.exp().sum())) / 2
     assert float(cola.contrast(q, p, n, 0.07)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("dropped", [True, False])
+@pytest.mark.parametrize("similar", ["drawn", "all"])
+def test_w_talc_compares_as_released_or_as_its_paper(similar: str, dropped: bool) -> None:
+    """Drawn pairs or all of them, of embeddings after or before dropout: one loss of the four each."""
+    module = case("wtalc", options=WtalcOptions(similar=similar, dropped=dropped)).baseline
+    b = batch()
+    snippets = module(b)
+    found = module.losses(snippets, b, True).parts["co_activity"]
+    after, before = snippets.extra["dropped"], b.grid(snippets.embedding)[0]
+    ways = {
+        (pairs is None, z is after): wtalc.co_activity(z, snippets.cas[0], b.labels, 0.5, pairs)
+        for pairs in (torch.arange(2), None)
+        for z in (after, before)
+    }
+    same = [way for way, loss in ways.items() if torch.equal(found, loss)]
+    assert same == [(similar == "all", dropped)]
 
 
 def test_co_activity_against_a_loop_over_pairs() -> None:
