@@ -182,6 +182,19 @@ def test_contrast_against_cross_entropy_by_hand() -> None:
     assert float(cola.contrast(q, p, n, 0.07)) == pytest.approx(expected)
 
 
+def test_d2_net_labels_the_highest_snippets_of_each_video() -> None:
+    """Against a loop: the ceil(L / topk) highest of the first L, for the classes present; padding never."""
+    module, lengths = case("d2net"), [T, 30, 20, 9]
+    b = replace(batch(generator=None), lengths=torch.tensor(lengths), memory=module.initial().memory)
+    snippets = module.baseline(b)
+    expected = torch.zeros(B, T)
+    for v, n in enumerate(lengths):
+        for c in b.labels[v].nonzero()[:, 0]:
+            scores = snippets.extra["tcam"][v, :n, c]
+            expected[v, scores.argsort(descending=True)[: math.ceil(n / 8)]] = 1
+    assert torch.equal(module.baseline.losses(snippets, b, True).Q_A[0], expected)
+
+
 @pytest.mark.parametrize("dropped", [True, False])
 @pytest.mark.parametrize("similar", ["drawn", "all"])
 def test_w_talc_compares_as_released_or_as_its_paper(similar: str, dropped: bool) -> None:
