@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from harness.study import Row, Study
     from harness.study.claims import AnyClaim
 
+MOST = 3  # parts that are named one by one where a row has all of them
+
 
 def name_claim(study: "Study", claim: "AnyClaim") -> str:
     """'SCC on mAP (row 2 over 1)'; a claim that compares no two rows is named by its own words."""
@@ -22,4 +24,4 @@ def name_step(study: "Study", row: "Row", other: "Row") -> str:
     added = [part for part in study.toggles if part in row.on and part not in other.on]
     if not added or not set(other.on) <= set(row.on):
         return row.label if row.label.startswith(other.label) else f"{row.label} over {other.label}"
-    return "all parts" if len(added) == len(study.toggles) > 1 else " + ".join(added)
+    return "all parts" if len(added) == len(study.toggles) > MOST else " + ".join(added)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 POINTS = 10_000  # snippets of a panel, as in the paper
-LANDMARKS = 2000  # of them that t-SNE lays out: the time it takes grows with their number
+LANDMARKS = 1500  # of them that t-SNE lays out: the time it takes grows with their number
 NEAREST = 5  # landmarks between which another snippet lies
 LAYOUT: dict[str, Any] = {"metric": "cosine", "init": "random", "random_state": 0, "max_iter": 500, "angle": 0.8}
 
@@ -31,13 +31,14 @@ def draw_tsne(records: Records) -> Drawing | None:
     if not found:
         return None
     streams = records.dataset(found[0][1]).streams
+    truth = [mark_foreground(records.dataset(record), record) for _, record in found]
     size = (style.WIDE, style.WIDE / len(streams) * len(found))
     figure, panels = plt.subplots(len(found), len(streams), figsize=size, squeeze=False)
-    for line, (row, record) in zip(panels, found):
+    for line, (row, record), inside in zip(panels, found, truth):
         for m, axes in enumerate(line):
             stream = f" - {streams[m]}" if len(streams) > 1 else ""
             axes.set_title(f"{style.spell(row.label)}{stream}")
-            total = scatter_stream(axes, records.dataset(record), record, m)
+            total = scatter_stream(axes, inside, record, m)
     handles, labels = panels[-1][0].get_legend_handles_labels()
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     figure.legend(handles, labels, loc="lower center", ncols=4)
@@ -64,10 +65,15 @@ def describe_sides(record: Record) -> str:
     return f"{int(side.sum())} of foreground, {int((~side).sum())} of background"
 
 
-def scatter_stream(axes: "Axes", dataset: data.Dataset, record: Record, m: int) -> int:
+def mark_foreground(dataset: data.Dataset, record: Record) -> np.ndarray:
+    """Which of all sampled test snippets lie in an action; (V * T,)."""
+    return make_grid(dataset, record.scores["embedding"].shape[2]).foreground.ravel()
+
+
+def scatter_stream(axes: "Axes", truth: np.ndarray, record: Record, m: int) -> int:
     """Embed snippets and prototypes of one stream and draw them; returns how many snippets there are."""
     Z = record.scores["embedding"][:, m]  # (V, T, H)
-    flat, truth = Z.reshape(-1, Z.shape[-1]), make_grid(dataset, Z.shape[1]).foreground.ravel()
+    flat = Z.reshape(-1, Z.shape[-1])
     chosen = np.random.default_rng(0).choice(len(flat), min(POINTS, len(flat)), replace=False)
     centres, side = find_centres(record, flat, m)
     points, stars = lay_out(normalise(flat[chosen]), normalise(centres))
@@ -101,7 +107,7 @@ def lay_out(points: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.nda
     )
     laid, rest = place[: len(landmarks)], points[LANDMARKS:]
     alike = rest @ landmarks.T
-    near = np.argsort(-alike, axis=1)[:, :NEAREST]  # (n - LANDMARKS, NEAREST)
+    near = np.argpartition(-alike, NEAREST, axis=1)[:, :NEAREST]  # (n - LANDMARKS, NEAREST)
     weight = np.maximum(np.take_along_axis(alike, near, 1), 0) + 1e-6
     between = (laid[near] * weight[..., None]).sum(1) / weight.sum(1, keepdims=True)
     return np.concatenate([laid, between]), place[len(landmarks) :]
