@@ -11,6 +11,7 @@ from harness.claims.steps import name_claim
 from harness.report import card, terminal, writing
 from harness.report.matrix import Matrix
 from harness.store import records
+from harness.track.__main__ import main
 
 from support import stores
 from support.stores import BASE, BEATS, NOISE
@@ -90,3 +91,15 @@ def test_a_contrast_is_judged_once_on_the_card_and_linked_from_each_study(tmp_pa
     console = Console(width=80, record=True, file=io.StringIO())
     terminal.show_cards([first, second, empty], console)
     assert "1 contrast, each judged once: 1 appears on the test bed\n1 claim without data" in console.export_text()
+
+
+def test_mlflow_is_given_the_seeds_that_the_report_shows(tmp_path, monkeypatch):
+    """``harness.track sync`` of a sequential study, which the terminal and the page show with all its looks."""
+    root, options = tmp_path / "mlruns", {"claims": stores.claim(BEATS), "seeds": "{at_least: 3, at_most: 10}"}
+    loaded = stores.load(tmp_path, **options)
+    stores.fill(study.with_seeds(loaded, {1: 5, 2: 5}), root, lambda row, seed, name: 40.0 + seed % 2 * row)
+    mirrored = []
+    monkeypatch.setattr("harness.track.mirror.mirror_runs", lambda found, commit: mirrored.append(found))
+    assert main(["sync", str(loaded.path), "--output", str(root)]) == 0
+    (found,) = mirrored
+    assert max(run.seed for run in found.study.runs) == 4

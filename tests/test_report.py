@@ -13,10 +13,10 @@ from rich.console import Console
 
 from harness import run, sources, study
 from harness.claims import verdicts as claims
+from harness.claims.reading import read_grown_records
 from harness.report import card, command, terminal, writing
 from harness.report.figures import Drawn, forest
 from harness.report.notes import describe_gaps, list_notes
-from harness.report.reading import read_grown_records
 from harness.store import records
 
 from support import stores

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from harness import study
 from harness.claims import verdicts as claims
 from harness.claims import wording
+from harness.claims.reading import read_grown_records
 from harness.errors import ConfigError
 from harness.report.figures import Say, ignore
 from harness.report.matrix import Matrix, format_markdown, make_matrix
 from harness.report.page import make_environment
-from harness.report.reading import read_grown_records
 from harness.report.writing import write_report
 from harness.store.files import read_json, write_text
 from harness.store.records import Records

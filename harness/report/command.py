@@ -30,8 +30,8 @@ def make_parser() -> argparse.ArgumentParser:
 def render_studies(arguments: argparse.Namespace) -> None:
     """Write and show each study that the command line names."""
     from harness import study
+    from harness.claims.reading import read_grown_records
     from harness.cli import terminal
-    from harness.report.reading import read_grown_records
     from harness.report.terminal import show_report
     from harness.report.writing import write_report
     from harness.track.pages import read_addresses

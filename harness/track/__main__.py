@@ -35,9 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def synchronise(arguments: argparse.Namespace) -> int:
     """Mirror each study that the command line names."""
     from harness import study
+    from harness.claims.reading import read_grown_records
     from harness.errors import ConfigError
     from harness.sources import commit
-    from harness.store import records
     from harness.track import database
     from harness.track.mirror import mirror_runs
 
@@ -55,7 +55,7 @@ def synchronise(arguments: argparse.Namespace) -> int:
         print(f"moved aside: {database.move_aside(root)}")
     for one in studies:
         try:
-            print(mirror_runs(records.read(one, root), commit()))
+            print(mirror_runs(read_grown_records(one, root), commit()))
         except Exception as error:
             database.tell_trouble(error)
             return 1

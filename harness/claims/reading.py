@@ -1,4 +1,4 @@
-"""A study's records as a report shows them: a sequential study with the seeds that it has been given so far."""
+"""Records as reports and MLflow show them: a sequential study with the seeds that it has been given so far."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
