@@ -5,12 +5,14 @@ Exit codes: 0 everything asked for is there, 1 some run failed or the disk is fu
 on from there.
 """
 
+import _thread
 import argparse
 import contextlib
 import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # disk or quota full, read-only
+AGAIN = 0.01  # seconds until a signal that was dropped is raised again
 LONGEST = 18  # digits of a whole number
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -48,30 +51,38 @@ def guard(command: Callable[[], int]) -> int:
 
 @contextlib.contextmanager
 def hear_signals() -> Iterator[list[int]]:
-    """Turn signals into KeyboardInterrupt and list them: one that is raised where Python drops it counts, too.
+    """Turn signals into KeyboardInterrupt and list them.
 
-    A signal that was ignored when this process began (``nohup``) stays ignored.
+    One that is raised where Python drops it (a weak reference's callback) is raised again as soon as that is over. A
+    signal that was ignored when this process began (``nohup``) stays ignored.
     """
     heard: list[int] = []
+    again: list[threading.Timer] = []
 
     def interrupt(number: int, frame: Any) -> None:
         heard.append(number)
         raise Interrupted
 
-    def leave_out(dropped: Any) -> None:
-        if not isinstance(dropped.exc_value, Interrupted):
-            tell_dropped(dropped)
+    def drop(unraisable: Any) -> None:
+        if isinstance(unraisable.exc_value, Interrupted):
+            # at once it would be raised within this call, and dropped
+            again.append(threading.Timer(AGAIN, _thread.interrupt_main, [heard[0]]))
+            again[-1].start()
+        else:
+            told(unraisable)
 
     known = [getattr(signal, name) for name in SIGNALS if hasattr(signal, name)]
-    tell_dropped, sys.unraisablehook = sys.unraisablehook, leave_out
     before = {sign: signal.getsignal(sign) for sign in known}
     mine = [sign for sign, handler in before.items() if handler not in {signal.SIG_IGN, None}]
     for sign in mine:
         signal.signal(sign, interrupt)
+    told, sys.unraisablehook = sys.unraisablehook, drop
     try:
         yield heard
     finally:
-        sys.unraisablehook = tell_dropped
+        sys.unraisablehook = told
+        for timer in again:
+            timer.cancel()
         for sign in mine:
             signal.signal(sign, before[sign])
 

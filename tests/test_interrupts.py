@@ -69,3 +69,34 @@ raise SystemExit(guard(command))
     )
     assert done.returncode == 143
     assert done.stderr == "interrupted: finished runs are kept; the same command goes on from there\n"
+
+
+DROPPED = """
+import signal, sys, time, weakref
+from harness.cli import guard
+
+class Thing:
+    pass
+
+def command():
+    thing = Thing()
+    watch = weakref.ref(thing, lambda _: signal.raise_signal(signal.{name}))
+    del thing  # Python drops what is raised in the callback
+    for _ in range(1000):
+        time.sleep(0.01)
+    print("went on")
+    return 0
+
+sys.exit(guard(command))
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_in_a_callback_ends_the_command_all_the_same(name):
+    environment = os.environ | {"PYTHONPATH": str(HOME)}
+    call = [sys.executable, "-c", DROPPED.replace("{name}", name)]
+    done = subprocess.run(
+        call, env=environment, capture_output=True, text=True, check=False, timeout=60, **faults.HEARING
+    )
+    expected = "interrupted: finished runs are kept; the same command goes on from there\n"
+    assert (done.returncode, done.stdout, done.stderr) == (128 + signal.Signals[name], "", expected)
