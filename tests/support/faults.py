@@ -69,8 +69,9 @@ PHASES: Mapping[str, Callable[[Path, float], bool]] = {  # has it begun in the c
 
 
 def hear() -> None:
-    """Undo what a shell does to a background process whose children then never hear Ctrl-C."""
+    """Undo what a shell does to a background process, and ``nohup``: their children are deaf to these signals."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 HEARING = {"preexec_fn": hear}  # no threads here
