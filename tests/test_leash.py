@@ -75,7 +75,7 @@ def test_it_ends_with_its_caller(sign, stubborn, tmp_path):
 
 
 def test_it_ends_with_who_started_the_caller(tmp_path):
-    starter = launch(tmp_path, "-c", STARTER)
+    starter = launch(tmp_path, "-c", STARTER, **faults.HEARING)
     family = descendants(starter)
     assert len(family) == 4
     starter.kill()
