@@ -3,22 +3,26 @@
 Every function raises ``UnreadableError`` with the reason in a few words; nothing else escapes, whatever a file holds.
 """
 
+import bz2
 import gzip
 import json
 import math
 import stat
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.lib import format as npy
 
 LARGEST_TEXT = 2**30  # bytes of a text file: THUMOS14's annotations have 0.4 MB, ActivityNet's 12 MB
 LONGEST_INTEGER = 4000  # digits; Python itself refuses to convert more than 4,300
-GZIP = b"\x1f\x8b"  # how a file by gzip begins
+PACKED: Mapping[bytes, Callable[[BinaryIO], BinaryIO]] = {  # what opens a compressed file, by how it begins
+    b"\x1f\x8b": lambda stream: cast(BinaryIO, gzip.GzipFile(fileobj=stream)),
+    b"BZh": lambda stream: cast(BinaryIO, bz2.BZ2File(stream)),
+}
 MAGIC = {b"PK\x03\x04": "a zip archive (.npz?) renamed", b"\x80\x04": "a pickle", b"\x80\x05": "a pickle"}
 
 
@@ -40,12 +44,13 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_text(path: Path) -> str:
-    """A text file in UTF-8, or one compressed by gzip."""
+    """A text file in UTF-8, or one compressed by gzip or bzip2."""
     with open_regular(path) as stream:
-        packed = stream.read(len(GZIP)) == GZIP
+        first = stream.read(max(map(len, PACKED)))
         stream.seek(0)
+        unpack = next((opener for magic, opener in PACKED.items() if first.startswith(magic)), None)
         try:
-            content = (gzip.GzipFile(fileobj=stream) if packed else stream).read(LARGEST_TEXT + 1)
+            content = (unpack(stream) if unpack else stream).read(LARGEST_TEXT + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise UnreadableError(f"cannot be read ({error})") from None
     if len(content) > LARGEST_TEXT:

@@ -59,10 +59,17 @@ def newer(paths: "list[Path]", since: float) -> bool:
     return False
 
 
+def list_unfinished(root: Path) -> list[Path]:
+    """Notes of trainings that run."""
+    return list(root.glob("store/*/unfinished.json"))
+
+
 PHASES: Mapping[str, Callable[[Path, float], bool]] = {  # has it begun in the call that started then?
     "start": lambda root, since: True,
-    "data": lambda root, since: (root / "data").exists(),
-    "training": lambda root, since: newer(list(root.glob("store/*/unfinished.json")), since),
+    "data": lambda root, since: newer(
+        [*root.glob("data*/*"), *list_unfinished(root)], since
+    ),  # it may be there already
+    "training": lambda root, since: newer(list_unfinished(root), since),
     "mirror": lambda root, since: newer([root / "mlflow.lock"], since),
     "report": lambda root, since: newer([p for p in root.glob("reports/toy/**/*") if p.is_file()], since),
 }
