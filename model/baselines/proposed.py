@@ -1,4 +1,14 @@
-"""The paper's baseline (Section 3.1, Appendix E.1): per stream a video branch and an attention branch."""
+r"""The paper's baseline (Section 3.1, Appendix E.1): per stream a video branch and an attention branch.
+
+Video branch: temporal convolution, ReLU, classifier -> T-CAS (P^V is its Softmax). Attention branch: temporal
+convolution, ReLU (Z), layer, sigmoid -> P^A. The T // topk highest snippets of the calibrated T-CAS, omega P^V + (1 -
+omega) P^A, are selected per class: L_V is the cross-entropy of their mean logits, L_A the generalised BCE of P^A with
+Q^A. L = L_V + lambda_A L_A.
+
+With CASE: M streams, P^A and Z of each, Q^A the union of the selected snippets of the classes present; Eq. 24's switch
+selects by the mean over streams. In testing the streams are averaged; the refined attention replaces P^A in the
+calibrated T-CAS, which selects the snippets of the class scores and is thresholded and scored.
+"""
 
 from collections.abc import Mapping
 
