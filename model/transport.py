@@ -42,7 +42,7 @@ def transport(log_S: Tensor, beta: Tensor, steps: int | Literal["converged"]) ->
     """
     M, N, K = log_S.shape
     if steps != "converged":
-        return Labels(flush(log_sinkhorn(log_S, beta, steps).exp()), beta, log_S.new_tensor(steps))
+        return Labels(flush(log_sinkhorn(log_S, beta, steps).exp()), beta, log_S.new_full((), steps))
     target = beta.double().expand(M, K)
     target = N * target / target.sum(-1, keepdim=True)
     solve = divide if K == 2 else newton
