@@ -1,10 +1,10 @@
-"""Multiple instance learning of the baseline (E.1, Eq. 1, 2): calibrated scores, top-k, video loss, Q^A, GBCE."""
+"""Multiple instance learning (E.1, Eq. 1, 2): calibrated scores, top-k, losses, labels of videos and snippets."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from model.streams import Batch
+from model.streams import Batch, Snippets
 
 
 def calibrate(P_V: Tensor, P_A: Tensor, omega: float) -> Tensor:
@@ -59,7 +59,12 @@ def video_loss(pooled: Tensor, labels: Tensor, label_norm: float, label_floor: f
     multi-hot, 1: released) and ``label_floor`` is added (released: 1e-10).
     """
     Y = labels / labels.sum(-1, keepdim=True).clamp_min(1) ** label_norm + label_floor
-    return -(Y * pooled.log_softmax(-1)).sum(-1).mean()
+    return cross_entropy(pooled.log_softmax(-1), Y).mean()
+
+
+def cross_entropy(log_P: Tensor, Y: Tensor) -> Tensor:
+    """-sum_c Y_c log P_c of each video or snippet; two that broadcast, (..., C) -> (...)."""
+    return -(Y * log_P).sum(-1)
 
 
 def foreground_labels(selected: Tensor, labels: Tensor, T: int) -> Tensor:
@@ -92,11 +97,20 @@ def generalised_bce(P_A: Tensor, Q_A: Tensor, gamma: float, per_video: bool, gua
     return side(P_A, Q_A) + side(1 - P_A, 1 - Q_A)
 
 
+def normalise_labels(labels: Tensor, guard: float = 0.0) -> Tensor:
+    """y / (|y| + ``guard``), without one y / max(|y|, 1); (..., C)."""
+    total = labels.sum(-1, keepdim=True)
+    return labels / (total + guard if guard else total.clamp_min(1))
+
+
 def target_with_background(labels: Tensor, background: float, guard: float = 0.0) -> Tensor:
     """[y, background] divided by its sum (and ``guard``); (B, C) -> (B, C + 1)."""
-    full = F.pad(labels, (0, 1), value=background)
-    total = full.sum(-1, keepdim=True)
-    return full / (total + guard if guard else total.clamp_min(1))
+    return normalise_labels(F.pad(labels, (0, 1), value=background), guard)
+
+
+def full_cas(snippets: Snippets) -> Tensor:
+    """T-CAS logits of one stream with those of background, which its ``extra`` holds, last; (B, T, C + 1)."""
+    return torch.cat([snippets.cas[0], snippets.extra["background"].unsqueeze(-1)], -1)
 
 
 def top_mean(values: Tensor, counts: Tensor, lengths: Tensor | None = None) -> Tensor:

@@ -21,10 +21,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import foreground_labels, highest, restated, select
+from model.mil import cross_entropy, foreground_labels, full_cas, highest, restated, select, target_with_background
 from model.options import AcmnetOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, drop_features, dropout, encode, joined
 
@@ -61,10 +60,10 @@ class Baseline(nn.Module):
         o, y, T = self.options, batch.labels, snippets.cas.shape[-2]
         e = batch.grid(snippets.embedding)[0]  # (B, T, H)
         A = snippets.extra["branches"]  # (B, T, 3)
-        cas = torch.cat([snippets.cas[0], snippets.extra["background"].unsqueeze(-1)], -1)  # (B, T, C + 1)
+        cas = full_cas(snippets)  # (B, T, C + 1)
         k = [max(1, T // r) for r in (o.r_instance, o.r_context, o.r_background)]
         branches = [cas * A[..., i : i + 1] for i in range(3)]
-        targets = F.pad(y, (0, 1)), F.pad(y, (0, 1), value=1.0), F.pad(torch.zeros_like(y), (0, 1), value=1.0)
+        targets = [target_with_background(own, value) for own, value in ((y, 0), (y, 1), (torch.zeros_like(y), 1))]
         instance, context, background = (
             classify(highest(branch, n), target, o.log_guard) for branch, n, target in zip(branches, k, targets)
         )
@@ -81,10 +80,9 @@ class Baseline(nn.Module):
 
 
 def classify(pooled: Tensor, target: Tensor, guard: float) -> Tensor:
-    """Cross-entropy with labels divided by their sum, mean over videos; ``guard`` is added inside the logarithm."""
-    Y = target / target.sum(-1, keepdim=True).clamp_min(1)
+    """Cross-entropy, mean over videos; ``guard`` is added inside the logarithm."""
     log_P = (pooled.softmax(-1) + guard).log() if guard else pooled.log_softmax(-1)
-    return -(Y * log_P).sum(-1).mean()
+    return cross_entropy(log_P, target).mean()
 
 
 def _length(e: Tensor, attention: Tensor, k: int) -> Tensor:

@@ -31,7 +31,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from model.baselines.acmnet import attended
 from model.inference import Inference
-from model.mil import foreground_labels, highest, reschedule, select
+from model.mil import cross_entropy, foreground_labels, full_cas, highest, reschedule, select, target_with_background
 from model.options import AsmlocOptions
 from model.segments import Detect, Found, find_boxes, label_positions, start_clock, weigh
 from model.streams import (
@@ -204,10 +204,10 @@ class Baseline(nn.Module):
         """Foreground and background classifications, and with segments the pseudo labels."""
         o, y, T = self.options, batch.labels, snippets.cas.shape[-2]
         A = snippets.extra["branches"]  # (B, T, 2)
-        cas = torch.cat([snippets.cas[0], snippets.extra["background"].unsqueeze(-1)], -1)  # (B, T, C + 1)
+        cas = full_cas(snippets)  # (B, T, C + 1)
         fore, back = (cas * A[..., i : i + 1] for i in range(2))
         scores = [highest(branch, max(1, T // r)) for branch, r in ((fore, o.r_foreground), (back, o.r_background))]
-        plain, nothing = F.pad(y, (0, 1)), F.pad(torch.zeros_like(y), (0, 1), value=1.0)
+        plain, nothing = target_with_background(y, 0), target_with_background(torch.zeros_like(y), 1)
         parts = {
             "foreground": classify(scores[0], plain).mean(),
             "background": classify(scores[1], nothing).mean(),
@@ -228,14 +228,12 @@ class Baseline(nn.Module):
 
     def pseudo(self, cas: Tensor, s: Tensor, labels: Tensor) -> Tensor:
         """Mean over snippets of e^{-s} CE(cas, labels) + beta s; (B, T, C + 1), (B, T), (B, T, C + 1)."""
-        each = -(labels * cas.softmax(-1).clamp_min(FLOOR).log()).sum(-1)
-        return ((-s).exp() * each).mean() + self.options.beta * s.mean()
+        return ((-s).exp() * classify(cas, labels)).mean() + self.options.beta * s.mean()
 
 
-def classify(pooled: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy with labels divided by their sum; (B, C + 1), (B, C + 1) -> (B,)."""
-    Y = target / target.sum(-1, keepdim=True).clamp_min(1)
-    return -(Y * pooled.softmax(-1).clamp_min(FLOOR).log()).sum(-1)
+def classify(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy of each video or snippet, no probability below ``FLOOR``; two (..., C + 1) -> (...)."""
+    return cross_entropy(logits.softmax(-1).clamp_min(FLOOR).log(), target)
 
 
 def stack(made: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

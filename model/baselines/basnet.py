@@ -23,7 +23,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import foreground_labels, generalised_bce, highest, min_max, restated, select
+from model.mil import (
+    foreground_labels,
+    full_cas,
+    generalised_bce,
+    highest,
+    min_max,
+    restated,
+    select,
+    target_with_background,
+)
 from model.options import BasnetOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, encode, joined
 
@@ -63,11 +72,10 @@ class Baseline(nn.Module):
         """Base, suppression and sparsity losses; the base branch is computed here, testing never needs it."""
         o, w, y = self.options, snippets.attention, batch.labels
         k = w.shape[-1] // o.topk
-        suppressed = torch.cat([snippets.cas, snippets.extra["background"][None, ..., None]], -1)
-        base = self.sequence(batch)
+        suppressed, base = full_cas(snippets)[None], self.sequence(batch)  # (1, B, T, C + 1) each
         parts = {
-            "base": F.binary_cross_entropy(highest(base, k).softmax(-1)[0], _target(y, 1)),
-            "suppressed": F.binary_cross_entropy(highest(suppressed, k).softmax(-1)[0], _target(y, 0)),
+            "base": F.binary_cross_entropy(highest(base, k).softmax(-1)[0], target_with_background(y, 1)),
+            "suppressed": F.binary_cross_entropy(highest(suppressed, k).softmax(-1)[0], target_with_background(y, 0)),
             "sparsity": w.abs().sum(-1).mean(),
         }
         alpha = o.alpha * restated(o.for_snippets, w.shape[-1])
@@ -77,12 +85,6 @@ class Baseline(nn.Module):
             parts["attention"] = generalised_bce(w, Q_A, o.gamma, per_video=False, guard=0.0)
             loss = loss + o.lambda_a * parts["attention"]
         return Losses(loss, parts, Q_A, unit=1 / suppressed.shape[-1])
-
-
-def _target(labels: Tensor, background: float) -> Tensor:
-    """[y, background] divided by its sum; (B, C) -> (B, C + 1)."""
-    full = F.pad(labels, (0, 1), value=background)
-    return full / full.sum(-1, keepdim=True).clamp_min(1)
 
 
 READS = ("background",)  # of ``Snippets.extra``

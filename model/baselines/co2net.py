@@ -22,7 +22,7 @@ from torch.nn import functional as F
 
 from model.baselines.wtalc import co_activity
 from model.inference import Group, Inference
-from model.mil import foreground_labels, highest, select, target_with_background, video_loss
+from model.mil import foreground_labels, full_cas, highest, select, target_with_background, video_loss
 from model.options import Co2netOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, initialise, on_grid
 
@@ -100,11 +100,6 @@ class Baseline(nn.Module):
         loss = loss + o.norm * parts["norm"] + o.guide * parts["guide"]
         chosen = foreground_labels(select(supp[None, ..., :-1].detach(), k), y, cas.shape[-2])
         return Losses(loss, parts, chosen.expand_as(snippets.attention))
-
-
-def full_cas(snippets: Snippets) -> Tensor:
-    """T-CAS logits with background, (B, T, C + 1)."""
-    return torch.cat([snippets.cas[0], snippets.extra["background"].unsqueeze(-1)], -1)
 
 
 def suppressed(cas: Tensor, attention: Tensor) -> Tensor:

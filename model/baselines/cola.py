@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import foreground_labels, highest, min_max, select
+from model.mil import foreground_labels, highest, min_max, normalise_labels, select
 from model.options import ColaOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, encode, joined
 
@@ -50,16 +50,14 @@ class Baseline(nn.Module):
         """Classification and snippet contrast."""
         o, cas, T = self.options, snippets.cas, snippets.cas.shape[-2]
         easy, hard = max(1, T // o.r_easy), max(1, T // o.r_hard)
-        Z, actionness = (
-            batch.grid(snippets.embedding)[0],
-            cas.detach().sum(-1)[0],
-        )  # (B, T, H), (B, T)
+        Z = batch.grid(snippets.embedding)[0]  # (B, T, H)
+        actionness = cas.detach().sum(-1)[0]  # (B, T)
         keep = dropout(torch.ones_like(actionness), o.mask, batch.generator)
         easy_act = _taken(Z, keep * actionness, easy)
         easy_bkg = _taken(Z, keep * (actionness.amax(-1, keepdim=True) - actionness), easy)
         inner, outer = borders(actionness, o.inner, o.outer)
         hard_act, hard_bkg = _taken(Z, inner * actionness, hard), _taken(Z, outer * actionness, hard)
-        Y = batch.labels / batch.labels.sum(-1, keepdim=True).clamp_min(1)
+        Y = normalise_labels(batch.labels)
         parts = {
             "video": F.binary_cross_entropy(highest(cas, easy).softmax(-1)[0], Y),
             "contrast": contrast(hard_act, easy_act, easy_bkg, o.temperature)

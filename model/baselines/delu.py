@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from model.baselines import co2net
-from model.baselines.co2net import READS, disagreement, full_cas, inference, suppressed
-from model.mil import reschedule
+from model.baselines.co2net import READS, disagreement, inference, suppressed
+from model.mil import full_cas, reschedule
 from model.options import DeluOptions
 from model.streams import Batch, Losses, Snippets
 
@@ -37,11 +37,8 @@ class Baseline(co2net.Baseline):
 
     def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """CO2-Net's terms, the evidence of videos and the uncertainty-guided agreement of snippets."""
-        o, own, (C, T) = (
-            self.options,
-            self.own_losses(snippets, batch),
-            (batch.labels.shape[-1], snippets.cas.shape[-2]),
-        )
+        o, own = self.options, self.own_losses(snippets, batch)
+        T, C = snippets.cas.shape[-2:]
         attention = snippets.attention.mean(0)
         supp = suppressed(full_cas(snippets), attention)  # (B, T, C + 1)
         chosen = attention.topk(max(1, T // o.r_att)).indices.unsqueeze(-1)  # (B, k, 1)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import inside, label_highest
+from model.mil import cross_entropy, inside, label_highest, target_with_background
 from model.options import FacnetOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, on_grid, seeded
 
@@ -79,20 +79,15 @@ class Baseline(nn.Module):
         class_wise = 2 * o.scale * (attended @ towards).squeeze(-1).mean(0)
         agnostic = self.agnostic(e, snippets.extra["foreground"].movedim(1, 0), batch)
         mil = 2 * (weights * cas).sum(-2).mean(0)
-        plain, full = F.pad(batch.labels, (0, 1)), F.pad(batch.labels, (0, 1), value=1.0)
+        plain, full = (target_with_background(batch.labels, value, LABEL_GUARD) for value in (0, 1))
         parts = {
-            "class_wise": classify(class_wise, plain).sum(),
-            "class_agnostic": classify(agnostic, plain).sum(),
-            "mil": classify(mil, full).sum(),
+            "class_wise": cross_entropy(class_wise.log_softmax(-1), plain).sum(),
+            "class_agnostic": cross_entropy(agnostic.log_softmax(-1), plain).sum(),
+            "mil": cross_entropy(mil.log_softmax(-1), full).sum(),
         }
         loss = o.class_wise * parts["class_wise"] + o.class_agnostic * parts["class_agnostic"] + o.mil * parts["mil"]
         Q_A = label_highest(snippets.cas.detach(), o.topk, batch)
         return Losses(loss, parts, Q_A, unit=o.class_wise * videos * streams)
-
-
-def classify(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of each video with its labels, divided by their sum; (M, B, C + 1), (B, C + 1) -> (M, B)."""
-    return -(labels / (labels.sum(-1, keepdim=True) + LABEL_GUARD) * logits.log_softmax(-1)).sum(-1)
 
 
 READS = ("background", "agnostic")  # of ``Snippets.extra``

@@ -23,10 +23,18 @@ from dataclasses import replace
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import inside, label_highest, reschedule, top_mean, valid_lengths
+from model.mil import (
+    cross_entropy,
+    full_cas,
+    inside,
+    label_highest,
+    reschedule,
+    target_with_background,
+    top_mean,
+    valid_lengths,
+)
 from model.options import RskpOptions
 from model.segments import Detect
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, joined, seeded
@@ -168,16 +176,17 @@ class Baseline(nn.Module):
         after = done >= self.warm_up(batch.steps)
         on = after.to(extra["tokens"].dtype)  # 0 in the warm-up, then 1
         memory = {name: torch.where(after, value, batch.memory[name]) for name, value in memory.items()}
-        plain, full = F.pad(batch.labels, (0, 1)), F.pad(batch.labels, (0, 1), value=1.0)
+        plain, full = (target_with_background(batch.labels, value, LABEL_GUARD) for value in (0, 1))
         strengths: tuple[Tensor | float, ...] = (1.0, 1.0, on * o.memory_head)
 
         def side(name: str, labels: Tensor) -> Tensor:
             """Classification losses of the three heads, (B,)."""
             heads = (extra[name], extra[f"moved_{name}"], third[name])
-            return torch.stack([w * classify(head, labels) for w, head in zip(strengths, heads)]).sum(0)
+            each = [w * cross_entropy(head.log_softmax(-1), labels) for w, head in zip(strengths, heads)]
+            return torch.stack(each).sum(0)
 
         fore, back = side("agnostic", plain), side("class_wise", full)
-        cas = torch.cat([snippets.cas[0], extra["background"].unsqueeze(-1)], -1)
+        cas = full_cas(snippets)
         target = extra["moved_cas"] + on * (0.2 * third["cas"] - 0.2 * extra["moved_cas"])
         pseudo = follow(cas, target, o.soft, batch)
         contrast = attention_contrast(snippets.attention[0], o.s_att, batch)
@@ -201,15 +210,10 @@ class Baseline(nn.Module):
         return self.heads(moved, unit(moved), hidden)
 
 
-def classify(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of each video with its labels, divided by their sum; (B, C + 1), (B, C + 1) -> (B,)."""
-    return -(labels / (labels.sum(-1, keepdim=True) + LABEL_GUARD) * logits.log_softmax(-1)).sum(-1)
-
-
 def follow(cas: Tensor, target: Tensor, temperature: float, batch: Batch) -> Tensor:
     """Cross-entropy of T-CAS with a target without gradient, both sharpened, mean over time; (B,)."""
     soft = (target.detach() / temperature).softmax(-1)
-    each = -(soft * (cas / temperature).log_softmax(-1)).sum(-1)  # (B, T)
+    each = cross_entropy((cas / temperature).log_softmax(-1), soft)  # (B, T)
     return each.masked_fill(~inside(batch), 0).sum(-1) / valid_lengths(batch)
 
 

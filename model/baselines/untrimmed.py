@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from model.inference import Group, Inference
-from model.mil import foreground_labels, min_max, select
+from model.mil import cross_entropy, foreground_labels, min_max, normalise_labels, select
 from model.options import UntrimmedOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, encode, fuse
 
@@ -49,8 +49,8 @@ class Baseline(nn.Module):
         """Cross-entropy of the softly selected class scores."""
         P_V, T = snippets.cas.softmax(-1), snippets.cas.shape[-2]
         w = snippets.extra["selection"].movedim(-1, 0).softmax(-1).unsqueeze(-1)  # (M, B, T, 1)
-        Y = batch.labels / batch.labels.sum(-1, keepdim=True).clamp_min(1)
-        loss = -(Y * (w * P_V).sum(-2).clamp_min(torch.finfo(P_V.dtype).tiny).log()).sum(-1).mean()
+        log_P = (w * P_V).sum(-2).clamp_min(torch.finfo(P_V.dtype).tiny).log()  # (M, B, C)
+        loss = cross_entropy(log_P, normalise_labels(batch.labels)).mean()
         chosen = select(fuse((w * P_V).detach(), co_label), T // self.options.topk)
         Q_A = foreground_labels(chosen, batch.labels, T).expand_as(snippets.attention)
         return Losses(loss, {"video": loss}, Q_A)

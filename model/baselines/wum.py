@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from model.inference import Group, Inference
-from model.mil import highest, min_max, restated
+from model.mil import highest, min_max, normalise_labels, restated
 from model.options import WumOptions
 from model.streams import Batch, Losses, PerStream, Shape, Snippets, dropout, encode, joined
 
@@ -60,7 +60,7 @@ class Baseline(nn.Module):
         missing = (margin(o, self.width) - _taken(e, act).norm(dim=-1)).relu()  # (1, B)
         uncertainty = missing + _taken(e, bkg).norm(dim=-1)
         parts = {
-            "video": F.binary_cross_entropy(score_act[0], y / y.sum(-1, keepdim=True).clamp_min(1)),
+            "video": F.binary_cross_entropy(score_act[0], normalise_labels(y)),
             "uncertainty": (uncertainty**2).mean(),
             "background": F.binary_cross_entropy(score_bkg, torch.full_like(score_bkg, 1 / C)),
         }

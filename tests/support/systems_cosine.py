@@ -54,7 +54,7 @@ def seen_facnet(s: Seen) -> dict[str, Tensor]:
     cas = torch.cat([s.snippets.cas[0], extra["background"][:, 0, :, None]], -1)
     out = {"embedding": s.embedding, "cas": cas, "foreground_score": extra["foreground"][:, 0]}
     out = {name: cut(value, lengths) for name, value in out.items()}
-    for name, ((logits, _), loss) in zip(("cw", "ca", "mil"), s.calls["classify"]):
+    for name, ((logits, _), loss) in zip(("cw", "ca", "mil"), s.calls["cross_entropy"]):
         out |= {f"score_{name}": logits[0].softmax(-1), f"loss_{name}": loss[0], f"sum_{name}": loss.sum()}
     return out
 
@@ -64,7 +64,7 @@ def seen_rskp(s: Seen) -> dict[str, Tensor]:
     out = {"embedding": cut(s.embedding, lengths), "mu": extra["tokens"], "mu_score": extra["token_scores"]}
     for name, walked in zip(("reallocated", "memory"), s.results("walk")):
         out[f"embedding_{name}"] = cut(walked, lengths)
-    heads, losses = ("original", "reallocated", "memory"), s.calls["classify"]
+    heads, losses = ("original", "reallocated", "memory"), s.calls["cross_entropy"][:6]
     for i, name in enumerate(heads):
         out |= {f"{name}/score_ca": losses[i][0][0].softmax(-1), f"{name}/score_cw": losses[i + 3][0][0].softmax(-1)}
     first = {"cas": torch.cat([s.snippets.cas[0], extra["background"].unsqueeze(-1)], -1)}
@@ -101,12 +101,12 @@ FACNET = System(
         "embed1": "embed1.copies.0", "embed2": "embed2.copies.0", "action_centers": "centres",
         "foreground_center": "foreground",
     },
-    facnet, seen_facnet, ("classify",), ("first", "second"), inputs=("lengths",), batch=one_stream, streams=1,
+    facnet, seen_facnet, ("cross_entropy",), ("first", "second"), inputs=("lengths",), batch=one_stream, streams=1,
     trajectory={name: f"sum_{name}" for name in ("cw", "ca", "mil")},
 )  # fmt: skip
 RSKP = System(
     "rskp", {"embed": "embed.copies.0", "mu": "mu", "action_centers": "centres", "foreground_center": "foreground"},
-    rskp, seen_rskp, ("classify", "walk", "follow", "attention_contrast", "Baseline.recalled"), ("first",),
+    rskp, seen_rskp, ("cross_entropy", "walk", "follow", "attention_contrast", "Baseline.recalled"), ("first",),
     inputs=("lengths",), prepared=("memory_init/mu", "memory_init/score"), batch=varied, state=remembered,
     trajectory={"fore": "sum_foreground", "back": "sum_background", "att": "sum_attention", "spl": "sum_pseudo"},
 )  # fmt: skip

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from harness.compute.train import State
-from model.baselines.co2net import full_cas
+from model.mil import full_cas
 from model.options import Co2netOptions, DeluOptions, WtalcOptions
 from model.streams import Batch
 
