@@ -145,7 +145,7 @@ def complaints(folder: Path, process: subprocess.Popen, fault: Fault | None, err
     code = process.returncode
     if not wait_until(lambda: is_gone(process.pid)):
         yield "processes are left"
-    if "Traceback" in errors and (fault is None or fault.phase != "start" or "harness" in errors):  # not Python's own
+    if "Traceback" in errors and (fault is None or fault.phase != "start" or f"{HOME}/" in errors):  # not Python's own
         yield f"traceback: {errors[-600:]}"
     if code not in allowed_codes(fault):
         yield f"exit code {code}: {errors[-300:]}"
