@@ -45,7 +45,7 @@ def load(root: Path):
 def opened(root: Path):
     """Files of the store that are opened from here on, and how often."""
     OPENED.clear()
-    WATCHED.append(str(root / "store"))
+    WATCHED.append(f"{root / 'store'}/")
     yield OPENED
     WATCHED.clear()
 

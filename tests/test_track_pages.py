@@ -108,6 +108,7 @@ def test_addresses_lead_to_the_runs(root):
     address = addresses[stamps.identify_run(run)]
     assert address == f"http://127.0.0.1:5000/#/experiments/{child.info.experiment_id}/runs/{child.info.run_id}"
     study.base = "../../elsewhere/paper.yaml"
+    study.base_name = "paper-0a1b2c3d"  # what harness.study.names calls it
     assert pages.read_addresses(study, root) == {}
     assert stamps.locate_stamp(study, root).parent == root / "reports" / ".mirrored"
 
