@@ -48,6 +48,7 @@ def serve(connection: Connection, worker: Worker, beat: float) -> None:
 
 def end_cleanly(number: int, frame: Any) -> None:
     """End this process from wherever it is, so that it removes the file it is writing."""
+    signal.signal(number, signal.SIG_IGN)  # its driver, gone meanwhile, asks again: once is enough
     raise SystemExit(128 + number)
 
 
