@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from harness.cli import Parser, guard
+from harness.cli import Parser, guard, positive
 from harness.errors import ConfigError, DataError, hint
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--output", type=Path, default=Path("mlruns"), metavar="DIR", help="results (default: mlruns)")
     for name, words in (("data", "data set"), ("base", "preset")):
         p.add_argument(f"--{name}", metavar="NAME", help=f"{words} that the study was run with")
+    p.add_argument("--seeds", type=positive, metavar="N", help="seeds that the study was run with")
     p.add_argument("--quick", action="store_true", help="the study was run with --quick")
     p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="as the study was run with")
     return p
@@ -96,16 +97,18 @@ def find_trained(arguments: argparse.Namespace) -> Trained:
 def find_row(name: str, rest: str, arguments: argparse.Namespace) -> Trained:
     """The finished seeds of a study's row, or one of them."""
     from harness import study
+    from harness.claims.reading import read_grown_records
     from harness.store import results
 
     row, _, seed = rest.partition(":")
-    options = {key: getattr(arguments, key) for key in ("base", "data", "quick")}
+    options = {key: getattr(arguments, key) for key in ("base", "data", "quick", "seeds")}
     found = study.load(name, **options, sets=arguments.set, root=arguments.output)
     rows = {str(own.number): own for own in found.rows}
     rows |= {own.label: own for own in found.rows}
     if row not in rows:
         raise ConfigError([f"{found.path}: no row '{row}'; {hint(row, rows)}"])
-    keys = {run.seed: run.training_key for run in found.runs if run.row == rows[row].number}
+    grown = read_grown_records(found, arguments.output).study
+    keys = {run.seed: run.training_key for run in grown.runs if run.row == rows[row].number}
     if seed and (not seed.isdecimal() or int(seed) not in keys):
         keys = {int(seed): ""} if seed.isdecimal() else {}
     wanted = [int(seed)] if seed.isdecimal() else sorted(keys)

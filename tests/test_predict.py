@@ -68,6 +68,28 @@ def test_a_row_without_seed_is_the_mean_over_seeds(place, tmp_path):
         assert json.loads((tmp_path / "one.json").read_text())["results"] != mean
 
 
+SEQUENTIAL = """
+title: Undecided whatever is measured
+seeds: {at_least: 3, at_most: 4, until: decided}
+rows: [{label: one}, {label: other}]
+columns: {mAP: map/avg}
+claims: [{quote: q, section: "1", row: other, beats: one, on: mAP}]
+"""
+
+
+def test_the_mean_of_a_sequential_row_is_over_the_seeds_of_all_its_looks(place, tmp_path, capsys):
+    (tmp_path / "s.yaml").write_text(SEQUENTIAL)
+    where = ["--data", str(place / "toy"), "--output", str(tmp_path / "runs"), *FAST]
+    assert run.main([str(tmp_path / "s.yaml"), *where, "--no-mlflow", "--jobs", "1"]) == 0
+    features, out = str(place / "toy" / "features" / "test"), str(tmp_path / "o.json")
+    rest = ["--features", features, "--out", out, *where]
+    for row, seeds in {"one": "mean over 4 seeds", "one:3": "one seed"}.items():
+        assert predict.main([f"{tmp_path / 's.yaml'}:{row}", *rest]) == 0
+        assert capsys.readouterr().out.endswith(f"{seeds}\n")
+    assert predict.main([f"{tmp_path / 's.yaml'}:one", *rest, "--seeds", "2"]) == 0
+    assert capsys.readouterr().out.endswith("mean over 2 seeds\n")
+
+
 def test_its_output_is_read_by_the_evaluation(place, tmp_path, capsys):
     assert apply(place, f"{place / 'two.yaml'}:full", tmp_path / "p.json", "--timelines", str(tmp_path / "lines")) == 0
     assert sorted(path.name for path in (tmp_path / "lines").iterdir()) == ["d.png", "e.png"]
