@@ -132,12 +132,16 @@ BAD_CLAIMS = [
     ("rows: [1, 2], beat: [2, 9], on: mAP}]", "x.yaml:2:59: claims.1.beat: no row 9; allowed: 1 to 2"),
     ("row: 1, highest_on: [mAP, XYZ]}]", "claims.1.highest_on: unknown column 'XYZ'"),
     ("row: 1, lowest_on: mAP, wins: 1}]", "claims.1.wins: unknown key"),
+    ("row: whole, beats: prt, on: mAP}]", "x.yaml:2:54: claims.1.beats: no row 'prt'; did you mean 'part'? allowed"),
+    ("rows: [part, hole], stable_within: 1, on: mAP}]", "x.yaml:2:48: claims.1.rows.2: no row 'hole'; did you mean"),
+    ("row: 1, beats: '', on: mAP}]", "x.yaml:2:50: claims.1.beats: no row ''; allowed: part, whole"),
+    ("row: part, beats: 1, on: mAP}]", "claims.1.beats: a row cannot beat itself"),
 ]
 
 
 @pytest.mark.parametrize(("text", "message"), BAD_CLAIMS)
 def test_bad_claims(write, text, message):
-    errors = refused(write(f"rows: [{{label: a}}, {{label: b}}]\n{CLAIM}{text}\n"))
+    errors = refused(write(f"rows: [{{label: part}}, {{label: whole}}]\n{CLAIM}{text}\n"))
     assert any(message in error for error in errors), errors
 
 
@@ -149,6 +153,31 @@ def test_good_claims(write):
     found = study.load(write(f"rows: [{{label: a}}, {{label: b}}]\nclaims:\n{claims}")).claims
     assert found[0] == Beats(quote="q", section="4.3", row=1, beats=2, on="mAP", by=2.3)
     assert found[2].highest_on == ["mAP"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "labels"),
+    [
+        ("rows: [{label: part}, {label: whole}]", ("part", "whole")),
+        ("toggles: {A: {case.cat: 0}, B: {case.rho: 1}}\nrows: [{on: []}, {on: [A, B]}]", ("baseline", "A + B")),
+        ("sweep: {label: sigma, case.sigma: [0.1, .inf]}", ("sigma = 0.1", "sigma = inf")),
+        ("rows: [{label: a}, {label: b}]\nsweep: {case.rho: [2]}", ("case.rho = 2, a", "case.rho = 2, b")),
+    ],
+)
+def test_a_claim_names_rows_by_number_or_label(write, rows, labels):
+    first, second = map(repr, labels)
+    claims = [f"row: {second}, beats: {first}, on: mAP", f"row: 2, beats: {first}, on: mAP",
+              f"rows: [{second}, 1], stable_within: 1, on: mAP", f"row: {second}, highest_on: mAP"]  # fmt: skip
+    listed = "".join(f"  - {{quote: q, section: '4', {claim}}}\n" for claim in claims)
+    beats, mixed, stable, extreme = study.load(write(f"{rows}\nclaims:\n{listed}")).claims
+    assert (beats.row, beats.beats) == (mixed.row, mixed.beats) == (2, 1)
+    assert (stable.rows, extreme.row) == ([2, 1], 2)
+
+
+def test_a_label_of_two_rows_names_none(write):
+    rows = "rows: [{label: a}, {label: b}, {label: b}]\n"
+    (error,) = refused(write(f"{rows}{CLAIM}row: b, beats: a, on: mAP}}]"))
+    assert error == "x.yaml:2:40: claims.1.row: rows 2, 3 are called 'b'; allowed: one row's number"
 
 
 def test_a_missing_section_is_told(write):

@@ -8,11 +8,31 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo
+from pydantic_core import PydanticCustomError
 
+from harness.errors import hint, quote
 from harness.study.parts import Count, Names, Part
 
 LEAST_MARGIN = 0.3  # mAP or ACC points; less than this would be read as no effect in any table
+UNKNOWN_ROW = "unknown_row"  # pydantic's name of the mistake
+
+
+def find_number(value: Any, info: ValidationInfo) -> Any:
+    """A row's label as its number; ``info.context`` is a function that gives the labels of all rows in order."""
+    if not isinstance(value, str) or info.context is None:
+        return value
+    labels = info.context()
+    numbers = [number for number, label in enumerate(labels, 1) if label == value]
+    if len(numbers) == 1:
+        return numbers[0]
+    text = f"no row {quote(value)}; {hint(value, dict.fromkeys(labels))}"
+    if numbers:
+        text = f"rows {', '.join(map(str, numbers))} are called {quote(value)}; allowed: one row's number"
+    raise PydanticCustomError(UNKNOWN_ROW, "{text}", {"text": text})
+
+
+RowNumber = Annotated[Count, BeforeValidator(find_number, json_schema_input_type=Count | str)]
 
 
 class Claim(Part):
@@ -42,8 +62,8 @@ class Claim(Part):
 class Beats(Claim):
     """A row lies above another on a column, by so much where the paper says."""
 
-    row: Count
-    beats: Count
+    row: RowNumber
+    beats: RowNumber
     on: str
     by: Annotated[float, Field(gt=0)] | None = None
     margin: Annotated[float, Field(gt=0)] | None = None  # an effect below it is smaller than claimed
@@ -71,8 +91,8 @@ class Beats(Claim):
 class Pairs(Claim):
     """Each of some rows lies above the row that it is paired with on a column; or they do so on average."""
 
-    rows: Annotated[list[Count], Field(min_length=2)]
-    beat: Annotated[list[Count], Field(min_length=2)]  # the partner of each
+    rows: Annotated[list[RowNumber], Field(min_length=2)]
+    beat: Annotated[list[RowNumber], Field(min_length=2)]  # the partner of each
     on: str
     on_average: bool = False
 
@@ -98,7 +118,7 @@ class Pairs(Claim):
 class StableWithin(Claim):
     """Each two of some rows lie within a margin of each other on a column."""
 
-    rows: Annotated[list[Count], Field(min_length=2)]
+    rows: Annotated[list[RowNumber], Field(min_length=2)]
     stable_within: Annotated[float, Field(gt=0)]
     on: str
 
@@ -117,7 +137,7 @@ class StableWithin(Claim):
 class Extreme(Claim):
     """On one column: a row is the highest (lowest) of all rows. On several: the first is it within the row."""
 
-    row: Count
+    row: RowNumber
     highest_on: Names | None = None
     lowest_on: Names | None = None
 
@@ -143,7 +163,7 @@ class Extreme(Claim):
 class Level(Claim):
     """The curve of a column is below (above) a value at a share of the training."""
 
-    row: Count
+    row: RowNumber
     on: str
     by_share: Annotated[float, Field(ge=0, le=1)]
     below: float | None = None

@@ -5,6 +5,7 @@ Layers, the last one on top: base preset, data set, tiny scale (``--quick``), th
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 from harness.errors import LONGEST, ConfigError, hint, quote
@@ -15,7 +16,7 @@ from harness.study.document import Mark, Node, is_file, read_document
 from harness.study.layers import Layer, fold
 from harness.study.names import list_own_studies, name_files
 from harness.study.presets import DATA, STUDIES, Below, read_data_layers
-from harness.study.rows import Draft, make_drafts, number_references
+from harness.study.rows import Draft, make_drafts, name_rows, number_references
 from harness.study.schema import StudyPart, read_study_part
 from harness.study.sizes import check_memory
 from harness.study.stack import Asked, read_columns, read_command_line, read_fingerprints, read_own_layer, stack_layers
@@ -42,7 +43,7 @@ def load(
     file = locate_study(Path(path))
     errors: list[str] = []
     node = read_study(file)
-    part = read_study_part(node, errors)
+    part = read_study_part(node, errors, cache(lambda: name_rows(node)))
     line = read_command_line(sets, errors)
     asked = Asked(part.base if base is None else base, find_mark("base", base, node), file.parent, root)
     wanted = part.data or DATA if data is None else data

@@ -12,7 +12,7 @@ from math import prod
 from harness.errors import hint, name_value
 from harness.study.document import Mark, Node
 from harness.study.layers import Layer, flatten
-from harness.study.schema import RowPart, StudyPart
+from harness.study.schema import RowPart, StudyPart, read_study_part
 
 MOST = 1000  # rows of a study
 
@@ -45,6 +45,13 @@ def make_drafts(node: Node, part: StudyPart, errors: list[str]) -> list[Draft]:
         errors.append(f"{node.at(['sweep']).mark}: sweep: {count} rows; allowed: {MOST}")
         return rows
     return [join_point(point, row) for point in points for row in rows]
+
+
+def name_rows(node: Node) -> list[str]:
+    """The labels of a study's rows, for the claims that name rows so; mistakes are told where rows are made."""
+    bare = replace(node, value={key: inner for key, inner in node.value.items() if key != "claims"})
+    ignored: list[str] = []
+    return [draft.label for draft in make_drafts(bare, read_study_part(bare, ignored), ignored)]
 
 
 def read_rows(node: Node, part: StudyPart, errors: list[str]) -> list[Draft]:

@@ -3,14 +3,14 @@
 Every mistake becomes one line with its place; the file is then read on without it, so that all mistakes show at once.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
 from harness.errors import hint, name_value
-from harness.study.claims import KINDS, NAMED, AnyClaim, kinds_in
+from harness.study.claims import KINDS, NAMED, UNKNOWN_ROW, AnyClaim, kinds_in
 from harness.study.document import Node
 from harness.study.parts import Count, Part
 
@@ -116,22 +116,25 @@ SOUND: Mapping[str, Any] = {  # what passes every check
 }
 
 
-def read_study_part(node: Node, errors: list[str]) -> StudyPart:
-    """The study in ``node``; mistakes are added to ``errors`` and left out of what comes back."""
+def read_study_part(node: Node, errors: list[str], name_rows: Callable[[], Sequence[str]] = tuple) -> StudyPart:
+    """The study in ``node``; mistakes are added to ``errors`` and left out of what comes back.
+
+    ``name_rows`` gives the labels of all rows; it is called where a claim names a row by its label.
+    """
     if not isinstance(node.value, dict):
         errors.append(
             f"{node.mark}: found {name_value(node.value)}; allowed: a mapping with {', '.join(StudyPart.model_fields)}"
         )
         return StudyPart()
     try:
-        return StudyPart.model_validate(node.plain())
+        return StudyPart.model_validate(node.plain(), context=name_rows)
     except ValidationError as error:
         details = error.errors(include_url=False, include_context=False)
         errors.extend(explain(node, detail) for detail in details)
         sound = node.plain()
         for detail in details:
             take_out(sound, untag(detail["loc"]))
-        return StudyPart.model_validate(sound)
+        return StudyPart.model_validate(sound, context=name_rows)
 
 
 def join_steps(steps: Steps) -> str:
@@ -161,6 +164,8 @@ def explain(node: Node, detail: Mapping[str, Any]) -> str:
     if detail["type"] == "extra_forbidden":
         part = find_part(detail["loc"])
         return f"{where.key}: {path}: unknown key; {hint(str(steps[-1]), part.model_fields)}"
+    if detail["type"] == UNKNOWN_ROW:
+        return f"{where.mark}: {path}: {detail['msg']}"
     if detail["type"] == "missing":
         return f"{where.mark}: {path}: missing"
     if detail["type"] == "literal_error" and isinstance(where.value, str):
