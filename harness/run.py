@@ -128,6 +128,7 @@ def make_session(arguments: argparse.Namespace) -> "Session":
 
 def publish(study: "Study", root: Path, console: "Console", mlflow: bool = True) -> bool:
     """Mirror a study's runs, then write and show its report with their addresses; returns whether all runs finished."""
+    from harness.claims.reading import add_judged
     from harness.claims.wording import list_findings
     from harness.report.terminal import show_report
     from harness.report.writing import write_report
@@ -137,7 +138,7 @@ def publish(study: "Study", root: Path, console: "Console", mlflow: bool = True)
 
     said = ""
     with console.status(f"reading {study.name}") as status:  # figures take seconds after the last training
-        read = records.read(study, root)
+        read = add_judged(records.read(study, root))
         if mlflow:
             status.update(f"mirroring {len(read.records)} runs")
             with tolerate_mlflow() as track:

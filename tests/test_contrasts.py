@@ -6,8 +6,10 @@ import pytest
 from harness import study
 from harness.claims import contrasts
 from harness.claims import verdicts as claims
+from harness.claims.reading import read_grown_records
 from harness.claims.statistics import ALPHA, LOOKS
 from harness.errors import ConfigError
+from harness.report import tables
 from harness.store import records, results
 from harness.study.presets import STUDIES
 
@@ -104,6 +106,37 @@ def test_one_claim_never_has_two_verdicts(tmp_path):
     assert (one.status, one.n, one.delta, one.level) == (other.status, other.n, other.delta, other.level)
     assert one.status == "supported"
     assert one.n > 5
+
+
+def test_a_table_shows_the_seeds_that_its_verdicts_rest_on(tmp_path):
+    """Table 12 asks for five seeds of two rows of Table 2, which has twenty."""
+    plant(tmp_path, "table12", 5, 5.0, spread=2.0)
+    assert {cell.summary.n for cell in shown(tmp_path, "table12")[0]} == {5}
+    plant(tmp_path, "table12", 20, 5.0, spread=2.0)
+    cells, verdicts = shown(tmp_path, "table12")
+    (seeds,) = {cell.summary.n for cell in cells}
+    assert 5 < seeds == max(v.n for v in verdicts) < 20
+    last = next(v for v in verdicts if v.n == seeds)
+    differences = [cell.difference for cell in cells if cell.difference]
+    assert [(d.n, d.delta) for d in differences] == [(seeds, pytest.approx(last.delta))] * 3
+
+
+def test_a_row_of_which_no_claim_rests_on_more_keeps_its_seeds(tmp_path):
+    """Twenty seeds of Table 11's own baseline, five of the rest; and two of all where two are asked for."""
+    plant(tmp_path, "table11", 5, 5.0, spread=2.0)
+    plant(tmp_path, "table2", 20, 5.0, spread=2.0)
+    cells, verdicts = shown(tmp_path, "table11")
+    (own,) = [v.n for v in verdicts if v.claimed == 7.9]
+    assert 5 < own < 20
+    seeds = {cell.row: cell.summary.n for cell in cells if cell.column == "mAP"}
+    assert seeds == {row: own if row in {7, 8} else 5 for row in range(1, 31)}
+    assert {cell.summary.n for cell in shown(tmp_path, "table11", seeds=2)[0] if cell.column == "mAP"} == {2}
+
+
+def shown(root, name, **options):
+    """The cells and verdicts of a report."""
+    found = read_grown_records(study.load(name, root=root, **options), root)
+    return tables.make_cells(found), claims.judge(found)
 
 
 def test_results_of_other_sources_are_one_verdict_too(tmp_path, monkeypatch):

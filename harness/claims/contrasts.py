@@ -135,16 +135,13 @@ def list_paper(base: str, data: str | None, sets: tuple[str, ...], root: Path) -
 
 def plan_tests(study: "Study", root: Path) -> Mapping[str, Test]:
     """The test of each contrast that a study asserts; a study of one's own is a family of its own."""
-    from harness.study.presets import STUDIES
-
     own = list_asserted(study)
-    shipped = study.path.resolve().is_relative_to(STUDIES)
     tests: dict[str, Test] = {}
     for preset in dict.fromkeys(entry.preset for entry in own):
         base = study.base if " and " in preset else preset
-        paper = list_paper(base, study.data_asked, study.sets, root) if shipped else ()
+        paper = list_paper(base, study.data_asked, study.sets, root) if is_shipped(study) else ()
         family = [entry for entry in (*paper, *own) if entry.preset == preset]
-        tests |= share_error(family, looks_of(study, shipped))
+        tests |= share_error(family, looks_of(study))
     return {entry.contrast: tests[entry.contrast] for entry in own}
 
 
@@ -164,8 +161,16 @@ def share_error(family: Sequence[Asserted], looks: tuple[int, ...]) -> dict[str,
     return tests
 
 
-def looks_of(study: "Study", shipped: bool) -> tuple[int, ...]:
+def is_shipped(study: "Study") -> bool:
+    """Whether a study is one of ``studies/``, whose claims are the paper's."""
+    from harness.study.presets import STUDIES
+
+    return study.path.resolve().is_relative_to(STUDIES)
+
+
+def looks_of(study: "Study") -> tuple[int, ...]:
     """Numbers of seeds at which contrasts are tested: the same for all of the paper's, unless --seeds asks for one."""
+    shipped = is_shipped(study)
     if study.exact or (study.until is None and not shipped):
         return (study.seeds,)
     if study.until is None or shipped:

@@ -1,9 +1,10 @@
-"""Records as reports and MLflow show them: a sequential study with the seeds that it has been given so far."""
+"""Records as reports and MLflow show them: all seeds that a study was given, and all that its verdicts rest on."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.claims.sequential import plan_look
+from harness.claims.verdicts import judge_seeds, widen
 from harness.store import records
 from harness.store.records import Records
 
@@ -17,6 +18,20 @@ def read_grown_records(study: "Study", root: Path) -> Records:
     while (grown := plan_look(found)) is not None:
         ahead = records.read(grown, root)
         if "missing" in ahead.states:
-            return found
+            break
         found = ahead
-    return found
+    return add_judged(found)
+
+
+def add_judged(found: Records) -> Records:
+    """The records with those seeds of other studies that verdicts rest on: a table shows what its claims are read off.
+
+    A row keeps the seeds of its study where no claim on it rests on more.
+    """
+    wide = widen(found)
+    rests_on: dict[int, int] = {}
+    for verdict in judge_seeds(wide):
+        for row in verdict.rows:
+            rests_on[row] = max(verdict.n, rests_on.get(row, 0))
+    added = wide.records[len(found.records) :]
+    return found.plus([record for record in added if record.run.seed < rests_on[record.run.row]])

@@ -12,7 +12,7 @@ from math import isfinite, nan
 from typing import TYPE_CHECKING
 
 from harness.claims import statistics as stats
-from harness.claims.contrasts import Test, name_contrast, plan_tests, preset_of
+from harness.claims.contrasts import Test, looks_of, name_contrast, plan_tests, preset_of
 from harness.claims.evidence import collect, name_gap
 from harness.claims.looks import Outcome, find_deciding, look
 from harness.claims.steps import name_claim
@@ -96,24 +96,24 @@ def scope(study: "Study", rows: Sequence[int]) -> str:
 
 def judge(records: "Records") -> list[Verdict]:
     """A verdict on each claim of a study, on the seeds that it was run with and those that other studies added."""
-    if mechanics(records.study):
-        return judge_seeds(records)
     return judge_seeds(widen(records))
 
 
 def widen(records: "Records") -> "Records":
-    """The records with further seeds of the same settings, as far as the store has them from other studies."""
-    from harness.store.records import FINISHED, Records, read_runs
+    """The records with further seeds of the same settings, as far as other studies have them and a look can come."""
+    from harness.store.records import FINISHED, read_runs
     from harness.study import with_seeds
 
     study = records.study
+    if mechanics(study):
+        return records
     rows = {row for claim in study.claims for row in claim.row_numbers(len(study.rows))}
     asked = {(run.row, run.seed) for run in study.runs}
-    wide = with_seeds(study, dict.fromkeys(rows, stats.LOOKS[-1]))
+    wide = with_seeds(study, dict.fromkeys(rows, looks_of(study)[-1]))
     further = [run for run in wide.runs if (run.row, run.seed) not in asked]
     usable = {"ok", *records.states} & FINISHED  # of other sources only where the study shows such results itself
     added = [record for record in read_runs(further, records.root) if record.status in usable]
-    return Records(study, (*records.records, *added), records.root)
+    return records.plus(added)
 
 
 def judge_seeds(records: "Records") -> list[Verdict]:

@@ -1,7 +1,7 @@
 """What the store holds of a study's runs, read once; tables, claims, figures and tracking are given these records."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from math import nan
@@ -90,6 +90,11 @@ class Records:
     study: "Study"
     records: tuple[Record, ...]
     root: Path  # of the store
+
+    def plus(self, added: Sequence[Record]) -> "Records":
+        """With further records, whose runs count as the study's then."""
+        runs = [*self.study.runs, *(record.run for record in added)]
+        return Records(replace(self.study, runs=runs), (*self.records, *added), self.root)
 
     def of(self, row: int, column: str | None = None) -> list[Record]:
         """Finished records of a row, one per seed, under its first column's scoring unless another is named."""
