@@ -31,6 +31,8 @@ LABEL_GUARD = 1e-8  # added to the sum by which labels are divided
 class Baseline(nn.Module):
     """Two layers and C + 2 centres for each of M streams."""
 
+    temperatures: Tensor
+
     def __init__(self, options: FacnetOptions, shape: Shape, seed: int) -> None:
         super().__init__()
         self.options, self.streams, self.width = options, shape.streams, shape.width
@@ -42,6 +44,8 @@ class Baseline(nn.Module):
             with seeded(seed, f"centres.{m}"):
                 nn.init.xavier_uniform_(self.centres.data[m])
         self.foreground = nn.Parameter(-self.centres.data[:, -1:].clone())
+        temperatures = torch.tensor(options.temperatures, dtype=torch.float64).view(-1, 1, 1, 1, 1)
+        self.register_buffer("temperatures", temperatures, persistent=False)  # where the weights are, but none of them
 
     def forward(self, batch: Batch) -> Snippets:
         o = self.options
@@ -65,8 +69,11 @@ class Baseline(nn.Module):
 
     def over_time(self, values: Tensor, batch: Batch) -> Tensor:
         """Softmax over the snippets of a video at each temperature; (M, B, T, C) -> (S, M, B, T, C)."""
-        temperatures = values.new_tensor(self.options.temperatures).view(-1, 1, 1, 1, 1)
-        return (temperatures * values).masked_fill(~inside(batch).unsqueeze(-1), -torch.inf).softmax(-2)
+        return (
+            (self.temperatures.to(values.dtype) * values)
+            .masked_fill(~inside(batch).unsqueeze(-1), -torch.inf)
+            .softmax(-2)
+        )
 
     def losses(self, snippets: Snippets, batch: Batch, co_label: bool) -> Losses:
         """Three classifications, summed over videos and streams."""
