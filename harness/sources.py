@@ -10,16 +10,18 @@ from pathlib import Path
 HOME = Path(__file__).resolve().parent.parent
 # Beside a run's settings and its baseline's file; ``store/scores.py`` rounds scores before they are scored.
 SOURCES = ("model/*.py", "harness/data/*.py", "harness/compute/*.py", "harness/store/scores.py")
+DECLARATIONS = ("model/settings.py", "model/options.py")  # of settings: their values are in the key, nothing there runs
 
 
 @cache
 def digest(baseline: str) -> str:
     """16 hex digits over the code (no comments, docstrings or layout) that runs a baseline.
 
-    Every file of ``SOURCES``, but for the declarations of settings, whose values are in the key; and the baseline's
-    file. So a new baseline leaves the results of the others fresh.
+    Every file of ``SOURCES``, but for ``DECLARATIONS``; and the baseline's file. So a new baseline, with its options,
+    leaves the results of the others fresh.
     """
-    paths = {path for name in SOURCES for path in HOME.glob(name)} - {HOME / "model" / "settings.py"}
+    paths = {path for name in SOURCES for path in HOME.glob(name)}
+    paths -= {HOME / name for name in DECLARATIONS}
     total = hashlib.sha256()
     for path in sorted(paths | own_files(HOME / "model" / "baselines", baseline)):
         total.update(f"{path.relative_to(HOME).as_posix()}\n{code(path.read_text())}\n".encode())

@@ -1,13 +1,16 @@
 """The run store: what is written is read back, half-written is never finished, staleness is noticed."""
 
+import ast
+import inspect
 import json
+import shutil
 
 import numpy as np
 import pytest
 
 from harness import sources
 from harness.store import files, plan, records, results
-from harness.study import load
+from harness.study import keys, load
 
 from support import workers
 from support.workers import study
@@ -80,6 +83,40 @@ def test_a_new_or_changed_baseline_leaves_the_results_of_others(tmp_path):
     assert {path.name for path in sources.own_files(tmp_path, "one")} == {"one.py", "two.py"}
     assert {path.name for path in sources.own_files(tmp_path, "three")} == {"three.py"}
     assert sources.digest("proposed") != sources.digest("asl") != sources.digest("wum")
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A copy of the sources, and how to get their digest."""
+    for name in ("model", "harness"):
+        shutil.copytree(sources.HOME / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(sources, "HOME", tmp_path)
+    return tmp_path, sources.digest.__wrapped__
+
+
+def add(path, text):
+    path.write_text(path.read_text() + text)
+
+
+def test_the_options_of_a_new_baseline_leave_the_results_of_others(copied):
+    place, digest = copied
+    before = digest("proposed")
+    (place / "model/baselines/toy.py").write_text("x = 1\n")
+    add(place / "model/options.py", "\n\n@dataclass(frozen=True)\nclass ToyOptions:\n    topk: Divisor = 8\n")
+    assert digest("proposed") == before
+    add(place / "model/mil.py", "x = 1\n")
+    assert digest("proposed") != before
+
+
+def test_what_no_digest_sees_only_declares():
+    """A function there could change a result unseen; the one that there is has its value in the key."""
+    found = []
+    for name in sources.DECLARATIONS:
+        tree = ast.parse((sources.HOME / name).read_text())
+        found += [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.Lambda)]
+    assert found == ["clustered"]
+    assert "case.clustered" in inspect.getsource(keys.keys)
 
 
 def test_rows_that_share_a_training_become_one_job(tmp_path):
