@@ -127,6 +127,20 @@ def test_wide_table_is_set_in_parts_that_fit(two, width):
     assert all(text.count(number) == 1 for number in ("39.0 ± 1.4", "0.60 ± 0.14", "2.77", "40.3"))
 
 
+@pytest.mark.parametrize(("width", "differences"), [(80, 0), (100, 3)])
+def test_table_2_is_one_table_in_a_usual_terminal(tmp_path, width, differences):
+    """All columns at 80; the differences to the reference row, too, at 100."""
+    loaded = study.load("table2", root=tmp_path, seeds=2)
+    values = {(row.number, name): [40.0 + row.number, 42.5] for row in loaded.rows for name in ("mAP", "ACC", "AUC")}
+    console = Console(width=width, record=True, file=io.StringIO())
+    (table,) = terminal.choose_tables(loaded, tables.make_cells(stores.records(loaded, values)), console)
+    console.print(table, crop=False)
+    text = console.export_text()
+    assert max(map(len, text.splitlines())) <= width
+    assert [text.count(head) for head in ("paper", "to ref.")] == [2, differences]
+    assert re.search(r"8 ✓ +✓ +✓ +✓ +✓ .* 46\.2 .* 77\.5 .* 2\s*$", re.sub(r" +", " ", text))
+
+
 def test_comparison_has_the_papers_layout(tmp_path):
     loaded = stores.load(tmp_path, text=COMPARISON, seeds="2")
     cells = tables.make_cells(stores.records(loaded, {(1, "0.5"): [30, 32], (1, "AVG"): [40, 41]}))

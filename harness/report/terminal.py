@@ -1,7 +1,7 @@
 """A report on the terminal: the table as the paper prints it, measured beside published, and the verdicts."""
 
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, product
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -68,7 +68,7 @@ def show_cards(cards: Sequence[Card], console: "Console") -> None:
     seen = wording.count_statuses([v for verdicts in totals.values() for v in verdicts])
     shown = [status for status, number in seen.items() if number]
     space = 1 if console.width >= ROOMY else 0
-    out = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, space, 0, 0), pad_edge=False)
+    out = start_table(space)
     out.add_column("study", no_wrap=True, vertical="bottom")
     for name in ("results", *shown, "no data"):
         out.add_column(SHORT.get(name, name), justify="right", vertical="bottom")
@@ -86,21 +86,23 @@ def show_cards(cards: Sequence[Card], console: "Console") -> None:
 def choose_tables(study: "Study", cells: Sequence[Cell], console: "Console") -> list[Table]:
     """The table with differences to the reference row where they fit; without standard deviations where they do not.
 
-    One that is too wide even then is set in parts, each with the rows' names.
+    Columns move together before one is left out. A table that is too wide even then is set in parts, each with the
+    rows' names.
     """
     plain = lay_out(study, cells)
     layouts = [lay_out(study, cells, differences=True), plain]
     if study.reported:
         layouts.append(drop_spreads(plain))
-    for shown in layouts:
-        if measure_width(shown, console) <= console.width:
-            return [make_table(shown)]
-    return [make_table(part) for part in split_columns(layouts[-1], console)]
+    for shown, space in product(layouts, (1, 0)):
+        table = make_table(shown, space)
+        if measure_width(table, console) <= console.width:
+            return [table]
+    return [make_table(part, 0) for part in split_columns(layouts[-1], console)]
 
 
-def measure_width(shown: Layout, console: "Console") -> int:
+def measure_width(table: Table, console: "Console") -> int:
     """Columns of the terminal that a table takes."""
-    return Measurement.get(console, console.options.update(max_width=1000), make_table(shown)).maximum
+    return Measurement.get(console, console.options.update(max_width=1000), table).maximum
 
 
 def split_columns(shown: Layout, console: "Console") -> list[Layout]:
@@ -111,7 +113,7 @@ def split_columns(shown: Layout, console: "Console") -> list[Layout]:
     for _, group in groupby(rest, key=lambda position: shown.heads[position].group or position):
         columns = list(group)
         wider = [*parts[-1], *columns] if parts else []
-        if wider and measure_width(select_columns(shown, wider), console) <= console.width:
+        if wider and measure_width(make_table(select_columns(shown, wider), 0), console) <= console.width:
             parts[-1] = wider
         else:
             parts.append([*named, *columns])
@@ -120,23 +122,35 @@ def split_columns(shown: Layout, console: "Console") -> list[Layout]:
 
 def make_claims(verdicts: Sequence[Verdict], width: int) -> Table:
     """One line for each contrast: verdict, what makes the difference, by how much with its interval, claimed, n."""
-    out = Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, 1, 0, 0), pad_edge=False)
-    intervals = [wording.interval_text(v) for v in verdicts]
-    roomy = width >= ROOMY
+    intervals = align_intervals([wording.interval_text(v) for v in verdicts])
     said = [shorten_words(v) for v in verdicts]
+    needed = [str(v.seeds_needed) if v.status == "undecided" and v.seeds_needed else "" for v in verdicts]
     words = max(map(len, said))
-    numbers = {"difference": max(10, *map(len, intervals)), "claimed": 7, "n": 2} | ({"n needed": 8} if roomy else {})
-    left = width - words - sum(numbers.values()) - 2 * (len(numbers) + 2) - 1  # two spaces between columns
+    numbers = {"difference": max(10, len(intervals[0])), "claimed": 7, "n": 2}
+    numbers |= {"n needed": 8} if width >= ROOMY and any(needed) else {}
+    longest, taken = max(len(spell_settings(v.brief)) for v in verdicts), words + sum(numbers.values())
+    gaps = len(numbers) + 3  # between columns, and at both ends
+    space = 1 if longest + taken + 2 * gaps <= width else 0
+    out = start_table(space)
     out.add_column("verdict", no_wrap=True, min_width=words)
-    out.add_column("claim", no_wrap=True, overflow="ellipsis", max_width=max(10, left))
+    left = max(10, width - taken - (1 + space) * gaps)
+    out.add_column("claim", no_wrap=True, overflow="ellipsis", max_width=left)
     for name, least in numbers.items():
         out.add_column(name, no_wrap=True, justify="right", min_width=least, style="dim" if name == "n needed" else "")
-    for v, word, interval in zip(verdicts, said, intervals):
+    for v, word, interval, more in zip(verdicts, said, intervals, needed):
         claimed = "" if v.claimed is None else f"{v.claimed:+g}"
         named = [Text(word, style=COLOURS.get(v.status, "dim")), Text(spell_settings(v.brief))]
-        needed = [Text(str(v.seeds_needed) if v.status == "undecided" and v.seeds_needed else "")]
-        out.add_row(*named, Text(interval), Text(claimed), Text(str(v.n)), *(needed if roomy else []))
+        texts = [interval, claimed, str(v.n), more]
+        out.add_row(*named, *map(Text, texts[: len(numbers)]))
     return out
+
+
+def align_intervals(texts: Sequence[str]) -> list[str]:
+    """Differences with their intervals, each beneath the other: '+2.3   [0.4, 4.2]'."""
+    parts = [text.partition(" [") for text in texts]
+    before = max(len(difference) for difference, _, _ in parts)
+    behind = max(len(mark + interval) for _, mark, interval in parts)
+    return [difference.rjust(before) + (mark + interval).rjust(behind) for difference, mark, interval in parts]
 
 
 def shorten_words(verdict: Verdict) -> str:
@@ -144,10 +158,14 @@ def shorten_words(verdict: Verdict) -> str:
     return verdict.words.partition(" on the ")[0].partition(" (")[0].removesuffix(" than claimed")
 
 
-def make_table(shown: Layout) -> Table:
+def start_table(space: int) -> Table:
+    """An empty table with a line beneath its head; ``space``: columns between two columns, beside the one there is."""
+    return Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, space, 0, 0), pad_edge=False)
+
+
+def make_table(shown: Layout, space: int = 1) -> Table:
     """The table for rich: measured beside published."""
-    out = Table(header_style="bold", box=box.SIMPLE_HEAD)
-    out.padding, out.pad_edge = (0, 1, 0, 0), False
+    out = start_table(space)
     for head in shown.heads:
         name = head.name if head.kind in {"paper", "difference"} else head.group or head.name
         style = "dim" if head.kind == "paper" else ""
