@@ -137,8 +137,21 @@ def test_table_2_is_one_table_in_a_usual_terminal(tmp_path, width, differences):
     console.print(table, crop=False)
     text = console.export_text()
     assert max(map(len, text.splitlines())) <= width
-    assert [text.count(head) for head in ("paper", "to ref.")] == [2, differences]
+    assert [text.count(head) for head in ("paper", "row 1")] == [2, differences]
     assert re.search(r"8 ✓ +✓ +✓ +✓ +✓ .* 46\.2 .* 77\.5 .* 2\s*$", re.sub(r" +", " ", text))
+
+
+def test_table_1_is_one_table_at_100_columns(tmp_path):
+    """Thirty rows beside what is reported, eleven columns of numbers; averages are not torn off."""
+    loaded = study.load("table1", root=tmp_path, seeds=2)
+    values = {(row.number, column.name): [40.0 + row.number, 42.5] for row in loaded.rows for column in loaded.columns}
+    console = Console(width=100, record=True, file=io.StringIO())
+    (table,) = terminal.choose_tables(loaded, tables.make_cells(stores.records(loaded, values)), console)
+    console.print(table, crop=False)
+    lines = console.export_text().splitlines()
+    assert max(map(len, lines)) <= 100
+    (case,) = [line for line in lines if line.split()[:3] == ["2", "CASE", "measured"]]
+    assert case.split()[3:] == [*["42.2"] * 11, "2"]
 
 
 def test_comparison_has_the_papers_layout(tmp_path):

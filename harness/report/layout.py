@@ -94,22 +94,32 @@ def lay_ablation(study: "Study", by_column: Mapping[str, Sequence[Cell]], differ
         columns.append((Head("Setting", "text"), [spell_settings(row.label) for row in rows]))
     for tick in ticks:
         columns.append((Head(tick, "check"), [CHECK if tick in row.on else "" for row in rows]))
+    compared_to = name_reference(rows) if differences else ""
     for column in study.columns:
-        columns += list(lay_column(name_column(column), by_column[column.name], differences))
+        columns += list(lay_column(name_column(column), by_column[column.name], compared_to))
     columns.append((Head("n", "n"), count_seeds(rows, by_column)))
     heads, texts = zip(*columns)
     lines = [Line("ablation", cells) for cells in zip(*texts)]
     return Layout(heads, tuple(lines), find_best(heads, lines, study))
 
 
-def lay_column(name: str, cells: Sequence[Cell], differences: bool) -> Iterator[tuple[Head, list[str]]]:
-    """What is shown of one column of the study: measured, beside it published and the difference to the reference."""
+def name_reference(rows: Sequence["Row"]) -> str:
+    """The head of differences: to which row, where that is the same for all."""
+    references = {row.reference for row in rows if row.reference != row.number}
+    return f"to row {references.pop()}" if len(references) == 1 else "to ref."
+
+
+def lay_column(name: str, cells: Sequence[Cell], compared_to: str) -> Iterator[tuple[Head, list[str]]]:
+    """What is shown of one column of the study: measured, beside it published and the difference to the reference.
+
+    ``compared_to``: the head of the differences; empty where none are shown.
+    """
     published = any(cell.paper is not None for cell in cells)
-    compared = differences and any(cell.difference and cell.difference.n for cell in cells)
+    compared = bool(compared_to) and any(cell.difference and cell.difference.n for cell in cells)
     group = name if published or compared else ""
     yield Head("measured" if group else name, "measured", group), list_measured(cells)
     if compared:
-        yield Head("to ref.", "difference", group), list_differences(cells)
+        yield Head(compared_to, "difference", group), list_differences(cells)
     if published:
         yield Head("paper", "paper", group), list_published(cells)
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from itertools import groupby, product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.measure import Measurement
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -34,7 +35,7 @@ def show_report(report: Report, console: "Console") -> None:
     study = report.records.study
     console.print(Text(study.title, style="bold"), no_wrap=True, overflow="ellipsis")
     for table in choose_tables(study, report.cells, console):
-        console.print(table, crop=False)
+        print_table(table, console)
     for note in report.notes:
         console.print(Text(note, style="dim"))
     for trouble in report.troubles:
@@ -47,7 +48,7 @@ def show_verdicts(report: Report, console: "Console") -> None:
     """Print a line for each contrast that was measured, their totals and their error rate."""
     measured = [v for v in wording.list_distinct(report.verdicts) if v.status != "no data"]
     if measured:
-        console.print(make_claims(measured, console.width))
+        print_table(make_claims(measured, console.width), console)
     console.print(Text(wording.totals(report.verdicts), style="bold"))
     if report.overall:
         console.print(Text(report.overall, style="bold"))
@@ -75,7 +76,7 @@ def show_cards(cards: Sequence[Card], console: "Console") -> None:
     for card in cards:
         numbers = [card.counts[status] for status in shown] + [card.unmeasured]
         out.add_row(card.study.name, describe_state(card), *(str(number or "") for number in numbers))
-    console.print(out)
+    print_table(out, console)
     for data, verdicts in totals.items():
         judged = wording.say_number(len(verdicts), "contrast")
         console.print(Text(f"{data}: {judged}, each judged once: {wording.say_counts(verdicts)}", style="bold"))
@@ -129,7 +130,7 @@ def make_claims(verdicts: Sequence[Verdict], width: int) -> Table:
     numbers = {"difference": max(10, len(intervals[0])), "claimed": 7, "n": 2}
     numbers |= {"n needed": 8} if width >= ROOMY and any(needed) else {}
     longest, taken = max(len(spell_settings(v.brief)) for v in verdicts), words + sum(numbers.values())
-    gaps = len(numbers) + 3  # between columns, and at both ends
+    gaps = len(numbers) + 1
     space = 1 if longest + taken + 2 * gaps <= width else 0
     out = start_table(space)
     out.add_column("verdict", no_wrap=True, min_width=words)
@@ -160,7 +161,13 @@ def shorten_words(verdict: Verdict) -> str:
 
 def start_table(space: int) -> Table:
     """An empty table with a line beneath its head; ``space``: columns between two columns, beside the one there is."""
-    return Table(box=box.SIMPLE_HEAD, header_style="bold", padding=(0, space, 0, 0), pad_edge=False)
+    look: dict[str, Any] = {"box": box.SIMPLE_HEAD, "show_edge": False, "pad_edge": False}
+    return Table(header_style="bold", padding=(0, space, 0, 0), **look)
+
+
+def print_table(table: Table, console: "Console") -> None:
+    """Print a table between two empty lines."""
+    console.print(Padding(table, (1, 0), expand=False), crop=False)
 
 
 def make_table(shown: Layout, space: int = 1) -> Table:
@@ -169,7 +176,9 @@ def make_table(shown: Layout, space: int = 1) -> Table:
     for head in shown.heads:
         name = head.name if head.kind in {"paper", "difference"} else head.group or head.name
         style = "dim" if head.kind == "paper" else ""
-        out.add_column(Text(name), justify=JUSTIFY.get(head.kind, "right"), style=style, no_wrap=True)
+        words = Text(name if space else name.replace(" ", "\n", 1))  # numbers are narrower than their heads
+        justify = JUSTIFY.get(head.kind, "right")
+        out.add_column(words, justify=justify, vertical="bottom", style=style, no_wrap=True)
     following = [line.group for line in shown.lines[1:]]
     for number, group in enumerate([*following, None]):
         line = shown.lines[number]
