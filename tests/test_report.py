@@ -94,6 +94,24 @@ def test_the_page_is_self_contained_and_says_what_it_must(stored):
         assert part in text
 
 
+OWN = """
+title: My own sweep
+base: paper
+seeds: {seeds}
+sweep: {{case.rho: [5, 10]}}
+columns: {{mAP: map/avg}}
+"""
+
+
+def test_a_page_speaks_of_the_paper_only_where_it_printed_something(tmp_path, stored):
+    mine = stores.load(tmp_path, text=OWN, seeds="2")
+    stores.fill(mine, tmp_path / "mine")
+    texts = [page(write(*of) / "report.html")[1] for of in ((mine, tmp_path / "mine"), stored)]
+    for words in ("measured − paper", "Measured minus published", "the published column"):
+        assert [words in text for text in texts] == [False, True], words
+    assert "()" not in texts[1]
+
+
 def test_a_page_escapes_what_a_study_says(tmp_path):
     loaded = stores.load(tmp_path, text=stores.HEAD.replace("A study with", "<script>alert(1)</script>"), seeds="1")
     place = write(loaded, tmp_path / "mlruns")
@@ -233,8 +251,8 @@ def test_claims_are_one_aligned_line_each(stored, width):
 def test_intervals_stand_beneath_each_other_and_no_claim_is_cut_at_80_columns(stored):
     loaded, root = stored
     first = writing.write_report(records.read(loaded, root)).verdicts[0]
-    wide = replace(first, brief="all parts on mAP (row 8 over 1)", delta=-0.42, low=-11.85, high=11.02, status="not judged")
-    wide = replace(wide, words="not judged")
+    wide = replace(first, brief="all parts on mAP (row 8 over 1)", status="not judged", words="not judged")
+    wide = replace(wide, delta=-0.42, low=-11.85, high=11.02)
     console = Console(width=80, record=True, file=io.StringIO())
     console.print(terminal.make_claims([first, wide], 80))
     text = console.export_text()

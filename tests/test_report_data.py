@@ -1,10 +1,12 @@
-"""What a page says of data and of printed standard deviations: numbers against a slow count, and against the paper."""
+"""What a page says of data, settings and printed standard deviations: numbers against a slow count, and the paper."""
+
+import re
 
 import pytest
 
 from harness import data, study
 from harness.errors import ConfigError
-from harness.report import datasets, layout, tables
+from harness.report import datasets, layout, tables, writing
 from harness.store import records
 
 from support import stores
@@ -46,3 +48,18 @@ def test_standard_deviation_of_no_column_is_refused(tmp_path):
     text = "rows: [{{label: a, paper: {{mAP: 1}}, paper_std: {{mAp: 0.1}}}}]\ncolumns: {{mAP: map/avg}}\n"
     with pytest.raises(ConfigError, match="unknown column 'mAp'; did you mean 'mAP'"):
         stores.load(tmp_path, text=text)
+
+
+def test_rows_of_many_settings_are_lists_not_a_table_of_a_hundred_columns(tmp_path):
+    """Table 1: each method has settings of its own; a row lists those that are not the preset's."""
+    loaded = study.load("table1", root=tmp_path, seeds=1)
+    stores.fill(loaded, tmp_path)
+    report = writing.write_report(records.read(loaded, tmp_path))
+    html = (report.folder / "report.html").read_text()
+    widest = max(row.count("<th") for row in html.split("<tr>"))
+    assert widest <= 17
+    parsed = re.sub(r"<[^>]+>", "", html.partition("What the rows vary")[2])
+    (mine,) = re.findall(r"^8 BaS-Net \+ CASE(.*)$", parsed, re.MULTILINE)
+    assert "case.baseline basnet" in mine
+    assert "case.sigma" not in mine, "as in the preset"
+    assert "<summary>All 330 differences</summary>" in html

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -90,6 +90,9 @@ def format_page(report: Report, links: Mapping[str, str]) -> str:
     study, verdicts = report.records.study, report.verdicts
     shown = lay_out(study, report.cells)
     distinct = wording.list_distinct(verdicts)
+    compared = [cell for cell in report.cells if cell.summary.n]
+    published = any(cell.paper is not None for cell in report.cells)
+    correction = verdicts[0].correction if verdicts else ""
     page = make_environment().get_template("report.html")
     return page.render(
         report=report,
@@ -102,6 +105,9 @@ def format_page(report: Report, links: Mapping[str, str]) -> str:
         contrasts=len(distinct),
         scope=claims.scope(study, [row.number for row in study.rows]),
         synthetic=claims.synthetic(study),
+        compared=compared,
+        published=published,
+        correction=correction,
         holdings=list(list_holdings(report.records)),
         settings=compare_settings(study),
         facts=provenance.list_facts(report.records),
@@ -120,7 +126,14 @@ def compare_settings(study: "Study") -> dict[str, Any]:
     first = keys.flat(study.rows[0].settings)
     same = {name: name_setting(value) for name, value in first.items() if name not in varies}
     common = [(name, preset.get(name, ""), value) for name, value in same.items() if value != preset.get(name, "")]
-    return {"preset": preset, "common": common, "varies": varies, "all": same}
+    own = {row.number: list_own(row.number - 1, varies, preset) for row in study.rows}
+    return {"preset": preset, "common": common, "varies": varies, "own": own, "all": same}
+
+
+def list_own(position: int, varies: Mapping[str, Sequence[str]], preset: Mapping[str, str]) -> list[tuple[str, str]]:
+    """The settings of the row at ``position`` that it has and that are not the preset's."""
+    mine = [(name, values[position]) for name, values in varies.items()]
+    return [(name, value) for name, value in mine if value not in {"", preset.get(name, "")}]
 
 
 def name_setting(value: Any) -> str:

@@ -89,7 +89,7 @@ def draw_panel(axes: "Axes", group: Sequence[Entry]) -> None:
             mark: dict[str, Any] = {"markerfacecolor": "white", "markeredgecolor": "black", "markersize": 5.5}
             axes.plot([verdict.claimed], [y], marker="D", linestyle="", zorder=4, **mark)
         beside: dict[str, Any] = {"va": "center", "fontsize": style.SMALL, "transform": axes.get_yaxis_transform()}
-        axes.text(1.01, y, verdict.words.partition(" on ")[0], color=colour, **beside)
+        axes.text(1.02, y, verdict.words.partition(" on ")[0], color=colour, **beside)
     axes.axvline(0, color="black", linewidth=0.8, linestyle="--")
     axes.set_yticks(range(len(group)), [wrap_claim(verdict) for verdict, _ in group])
     axes.set_ylim(len(group) - 0.45, -0.55)
