@@ -28,6 +28,10 @@ SETTINGS = {  # how the paper writes what a study sets
     "case.options.lambda_a": "lambda_A",
     "case.options.omega_test": "omega_test",
     "case.options.omega": "ω",
+    "case.options.topk": "T/k",
+    "training.lr": "learning rate",
+    "training.snippets": "T",
+    "training.batch": "B",
     "case.cat": "weight of hat P^A",
 }
 

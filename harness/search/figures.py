@@ -1,5 +1,6 @@
 """Figures of a search, in the style of all figures: PNG and PDF, each with a caption that says what is seen."""
 
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, combinations
@@ -12,7 +13,7 @@ import numpy as np
 from harness.report.figures import style
 from harness.report.figures.drawing import Drawn
 from harness.report.notation import spell_settings
-from harness.search.findings import Findings, average, show
+from harness.search.findings import Findings, average, name_metric, show
 from harness.search.trials import Trial
 from harness.study.tune import get_value
 
@@ -25,6 +26,8 @@ STAR: Mapping[str, Any] = {"marker": "*", "s": 130, "color": BEST, "edgecolor": 
 ACROSS = 4  # panels beside each other
 LEAST = 4  # complete trials, with fewer a figure shows nothing
 SMALL = 8  # points, of tick labels that are many
+CROWDED = 16  # characters of choices that fit beside each other below a panel
+SHORT = 50  # highest by lowest value of a logarithmic axis, below which a tick a decade is too few
 
 
 Sketch = tuple["Figure", str]  # a figure and its caption
@@ -42,7 +45,7 @@ def draw_figures(found: Findings, folder: Path) -> tuple[list[Drawn], list[str]]
                 continue
             figure, caption = sketch
             style.save_figure(figure, folder / name)
-            pictures.append(Drawn(name, folder / f"{name}.png", f"{title}.", caption, f"{title}: {caption}"))
+            pictures.append(Drawn(name, folder / f"{name}.png", title, caption, f"{title}: {caption}"))
     return pictures, []
 
 
@@ -78,7 +81,7 @@ def draw_history(found: Findings) -> Sketch:
 
 
 def name_objective(found: Findings) -> str:
-    return f"{found.task.metrics[0]} (held-out videos)"
+    return f"{name_metric(found.task.metrics[0])} (held-out videos)"
 
 
 def draw_slices(found: Findings) -> Sketch:
@@ -114,16 +117,27 @@ def fill_slice(axes: "Axes", found: Findings, path: str) -> None:
     axes.scatter(x, y, s=12, c=[trial.number for trial in done], cmap="Blues", vmin=-len(done) / 2)
     axes.scatter([scale.place(found.best.values[path])], [found.best.objectives[0]], **STAR)
     axes.axvline(scale.place(scale.default), linestyle="--", color=DEFAULT, linewidth=1)
-    if scale.log:
-        axes.set_xscale("log")
-        axes.xaxis.set_minor_formatter("")
-    if not scale.choices:
+    if scale.choices:
+        crowded = sum(map(len, scale.choices)) > CROWDED
+        axes.set_xticks(range(len(scale.choices)), scale.choices, rotation=30 if crowded else 0)
+    else:
         low, high = list_ends(found, path)
         axes.set_xlim(widen(low, high, scale.log))
-    if scale.choices:
-        axes.set_xticks(range(len(scale.choices)), scale.choices, rotation=30 if len(scale.choices) > 3 else 0)
+        if scale.log:
+            mark_decades(axes, high / low)
+    axes.margins(y=0.12)  # the star is large
     axes.set_xlabel(label_setting(path))
     axes.tick_params(labelsize=SMALL)
+
+
+def mark_decades(axes: "Axes", span: float) -> None:
+    """Plain numbers on a logarithmic axis; 1, 2 and 5 of each decade where there are few."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if span < SHORT else (1,)))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 @dataclass(frozen=True)
@@ -207,7 +221,7 @@ def draw_parallel(found: Findings) -> Sketch:
     for x, path in enumerate(paths):
         axes.text(x, -0.06, find_end(found, path, 0), ha="center", va="top", fontsize=SMALL)
         axes.text(x, 1.06, find_end(found, path, -1), ha="center", va="bottom", fontsize=SMALL)
-    axes.set_xticks(range(len(paths)), [label_setting(path) for path in paths], rotation=30, ha="right")
+    axes.set_xticks(range(len(paths)), ["\n".join(textwrap.wrap(label_setting(path), 14)) for path in paths])
     axes.tick_params(axis="x", pad=14)
     axes.set(ylim=(-0.05, 1.05), yticks=[])
     axes.grid(visible=True, axis="x")
@@ -252,7 +266,7 @@ def draw_front(found: Findings) -> Sketch | None:
         axes.scatter(reached[:, i], reached[:, j], s=14, color=DEFAULT)
         axes.plot(front[:, i], front[:, j], "o-", markersize=4, color=style.PALETTE[0])
         axes.scatter([found.best.objectives[i]], [found.best.objectives[j]], **STAR)
-        axes.set(xlabel=metrics[i], ylabel=metrics[j])
+        axes.set(xlabel=name_metric(metrics[i]), ylabel=name_metric(metrics[j]))
     figure.tight_layout()
     text = f"{len(found.front)} of {len(done)} trials are beaten by no other in all objectives (blue)"
     return figure, f"{text}; the star is trial {found.best.number}, which is compared on the test split."

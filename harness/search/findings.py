@@ -12,6 +12,7 @@ from harness.claims import statistics as stats
 from harness.search.task import MEASURED, Task
 from harness.search.trials import Measurement, Trial
 from harness.study import keys
+from harness.study.metrics import find_metric
 
 COMPARED = ("map/avg", "video_map", "acc")  # on the test split
 HEADLINE = "map/avg"  # decides
@@ -87,6 +88,14 @@ def average(runs: BySeed, name: str) -> float:
 
 def show(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def name_metric(name: str) -> str:
+    """A metric in words: 'video mAP', 'mAP', 'mAP 0.50'."""
+    metric = find_metric(name)
+    words = (metric.printed if metric else name).replace("_", " ")
+    _, _, of = name.partition("/")
+    return words if of in {"", "avg"} else f"{words} {of}"
 
 
 def choose_winner(task: Task, trials: Sequence[Trial]) -> Trial | None:

@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
+from rich.text import Text
 
 from harness.report.figures.drawing import Drawn
+from harness.report.terminal import print_table, start_table
 from harness.report.writing import locate_report
 from harness.search.figures import draw_figures
-from harness.search.findings import Comparison, Findings, average, show, word_verdict
+from harness.search.findings import Comparison, Findings, average, name_metric, show, word_verdict
 from harness.search.task import MEASURED, Task
 from harness.store import files
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 CEILING = 99.0  # percent, from which a proxy hardly tells settings apart
 SHOWN = 200  # trials on the page
@@ -52,10 +55,10 @@ def list_notes(found: Findings) -> list[str]:
     default = average(found.validation, first.metric)
     out = [
         describe_supervision(task),
-        f"Objective on {task.study.data} (preset {task.study.base}): mean of {first.metric} over seeds "
-        f"{task.seeds[0]}-{task.seeds[-1]} on held-out training videos, {first.direction}d. "
+        f"Objective on {task.study.data} (preset {task.study.base}): mean of {name_metric(first.metric)} over seeds "
+        f"{name_seeds(task.seeds)} on held-out training videos, {first.direction}d. "
         f"Default {show(default)}, best {show(float(found.best.objectives[0]))} (trial {found.best.number}).",
-        f"Test: both settings retrained on all training videos under seeds {task.fresh[0]}-{task.fresh[-1]}, "
+        f"Test: both settings retrained on all training videos under seeds {name_seeds(task.fresh)}, "
         "which the search has not used, and scored once.",
         count_trials(found),
     ]
@@ -75,6 +78,11 @@ def list_notes(found: Findings) -> list[str]:
     if task.study.quick:
         out.append("Quick run at tiny scale: it checks mechanics, never findings.")
     return out + ([task.study.notes] if task.study.notes else [])
+
+
+def name_seeds(seeds: range) -> str:
+    """'0-2', or '0' alone."""
+    return f"{seeds[0]}-{seeds[-1]}" if len(seeds) > 1 else str(seeds[0])
 
 
 def count_trials(found: Findings) -> str:
@@ -114,7 +122,8 @@ def format_cells(line: Comparison) -> list[str]:
     """A line of the comparison on the test split."""
     d = line.difference
     spread = [f"{summary.mean:.2f} ± {summary.std:.2f}" for summary in (line.default, line.tuned)]
-    return [line.metric, *spread, f"{d.delta:+.2f}", f"[{d.low:.2f}, {d.high:.2f}]", f"{d.p:.2g}", str(d.n)]
+    interval = f"[{d.low:.2f}, {d.high:.2f}]"
+    return [name_metric(line.metric), *spread, f"{d.delta:+.2f}", interval, f"{d.p:.2g}", str(d.n)]
 
 
 def format_markdown(found: Findings, notes: Sequence[str], pictures: Sequence[Drawn]) -> str:
@@ -147,37 +156,47 @@ def format_page(found: Findings, notes: Sequence[str], pictures: Sequence[Drawn]
     """report.html, self-contained."""
     from harness.report.page import make_environment
 
-    return (
-        make_environment()
-        .get_template("search.html")
-        .render(
-            found=found,
-            verdict=word_verdict(found),
-            supervision=describe_supervision(found.task),
-            heads=HEADS,
-            lines=[format_cells(line) for line in found.comparison],
-            notes=notes[1:],
-            pictures=pictures,
-            shown=SHOWN,
-            journal=journal.as_posix(),
-        )
+    page = make_environment().get_template("search.html")
+    return page.render(
+        found=found,
+        up="../" * len(locate_report(found.task.study, Path()).parts[1:]),
+        verdict=word_verdict(found),
+        supervision=describe_supervision(found.task),
+        heads=HEADS,
+        lines=[format_cells(line) for line in found.comparison],
+        shares=format_shares(found),
+        notes=notes[1:],
+        pictures=pictures,
+        shown=SHOWN,
+        journal=journal.as_posix(),
     )
 
 
 def show_findings(found: Findings, notes: Sequence[str], console: "Console") -> None:
-    """The summary on the terminal."""
-    from rich.table import Table
+    """The summary on the terminal: the comparison first, as it decides."""
+    shares = format_shares(found)
+    changes = [(*change, shares.get(change[0], "")) for change in found.changes]
+    console.print(Text(found.task.study.title, style="bold"), no_wrap=True, overflow="ellipsis")
+    print_table(fill_table(HEADS, [format_cells(line) for line in found.comparison]), console)
+    console.print(Text(word_verdict(found), style="bold"))
+    print_table(fill_table(("setting", "default", "best", "importance"), changes), console)
+    for text in notes:
+        console.print(Text(text, style="dim"))
 
-    table = Table(*HEADS, title=f"{found.task.study.title} (test split)")
-    for line in found.comparison:
-        table.add_row(*format_cells(line))
-    settings = Table("setting", "default", "best", "importance")
-    influence = {path: format_share(share, half) for path, share, half in found.influence}
-    for path, default, best in found.changes:
-        settings.add_row(path, default, best, influence.get(path, ""))
-    console.print(settings, table)
-    for text in (word_verdict(found), *notes):
-        console.print(text, markup=False, highlight=False)
+
+def fill_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> "Table":
+    """A table for rich: names on the left, numbers on the right."""
+    out = start_table(1)
+    for number, head in enumerate(heads):
+        out.add_column(head, justify="right" if number else "left", vertical="bottom")
+    for line in lines:
+        out.add_row(*map(Text, line))
+    return out
+
+
+def format_shares(found: Findings) -> dict[str, str]:
+    """Setting -> its importance, '0.42 ± 0.05'; empty where nothing could be told."""
+    return {path: format_share(share, half) for path, share, half in found.influence}
 
 
 def format_share(share: float, half: float) -> str:
