@@ -1,5 +1,7 @@
 """Trials as trainings: where a worker dies, the training is tried again, and only its own trial is lost in the end."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.execute.events import DIED, Event
@@ -65,3 +67,11 @@ def test_worker_that_dies_each_time_fails_its_trial_alone(trainer):
     assert measured[1][0].reason.startswith(DIED)
     assert len(calls) == 1 + ATTEMPTS
     assert "FAILED" in said[-1]
+
+
+def test_how_many_trainings_are_left_is_said_while_they_run(trainer):
+    heard = []
+    run_jobs, _ = kill_worker_of(1, 1)
+    evaluate, _ = trainer(run_jobs)
+    replace(evaluate, busy=heard.append)([(0, {"case.cat": 0.25}), (1, {"case.lambda_c": 0.5})], [0])
+    assert [int(text.split()[0]) for text in heard] == [2, 1, 0, 1, 0], "one of them twice"

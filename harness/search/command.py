@@ -109,10 +109,9 @@ def describe_task(task: "Task") -> list[str]:
 def search(task: "Task", arguments: argparse.Namespace, journal: Path) -> int:
     """Search, compare the winner with the default, write the report."""
     from harness.execute.slots import find_slots
-    from harness.search import proposals
-    from harness.search.findings import choose_winner, decide
+    from harness.search.findings import decide
     from harness.search.report import show_findings, write_report
-    from harness.search.trials import ScoringEvaluator, TrainingEvaluator
+    from harness.search.trials import TrainingEvaluator
 
     console = terminal()
 
@@ -122,13 +121,34 @@ def search(task: "Task", arguments: argparse.Namespace, journal: Path) -> int:
     if arguments.address:
         os.environ["RAY_ADDRESS"] = arguments.address
     places = find_slots(arguments.jobs, arguments.runs_per_gpu)
-    trainer = TrainingEvaluator(task, arguments.output, places, say, EXECUTORS[arguments.executor].run)
+    run_jobs = EXECUTORS[arguments.executor].run
+    with console.status("starting") as status:  # a batch of trials takes minutes
+        trainer = TrainingEvaluator(task, arguments.output, places, say, run_jobs, status.update)
+        found = find_best(trainer, journal)
+        if found is None:
+            return 1
+        status.update("drawing figures")
+        place, notes = write_report(found, arguments.output, journal)
+    show_findings(found, notes, console)
+    say(f"report: {place}")
+    if not arguments.no_mlflow:
+        mirror(found, arguments.output, place, say)
+    return int(decide(found) == "undecided")
+
+
+def find_best(trainer: "TrainingEvaluator", journal: Path) -> "Findings | None":
+    """Try all settings, and compare the best ones with the default; None, and why, where there are none."""
+    from harness.search import proposals
+    from harness.search.findings import choose_winner
+    from harness.search.trials import ScoringEvaluator
+
+    task = trainer.task
     evaluate: Evaluate = ScoringEvaluator(trainer) if task.rescores else trainer
     try:
-        study = proposals.search(task, evaluate, journal, lambda trial: say(describe(task, trial)))
+        study = proposals.search(task, evaluate, journal, lambda trial: trainer.say(describe(task, trial)))
     except RuntimeError as error:
         print(error, file=sys.stderr)
-        return 1
+        return None
     finally:
         if isinstance(evaluate, ScoringEvaluator):
             evaluate.close()
@@ -137,14 +157,8 @@ def search(task: "Task", arguments: argparse.Namespace, journal: Path) -> int:
     if best is None:
         reasons = {trial.reason or "violates a constraint" for trial in trials}
         print("no trial can be chosen:", *sorted(reasons), sep="\n  ", file=sys.stderr)
-        return 1
-    found = compare(study, best, trials, trainer)
-    place, notes = write_report(found, arguments.output, journal)
-    show_findings(found, notes, console)
-    say(f"report: {place}")
-    if not arguments.no_mlflow:
-        mirror(found, arguments.output, place, say)
-    return int(decide(found) == "undecided")
+        return None
+    return compare(study, best, trials, trainer)
 
 
 def describe(task: "Task", trial: "Trial") -> str:

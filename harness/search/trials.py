@@ -18,6 +18,7 @@ from harness.errors import ConfigError
 from harness.execute.events import DIED, Event, RunJobs, Slot
 from harness.execute.pool import run_local
 from harness.execute.slots import environment
+from harness.report.figures import ignore
 from harness.search.task import Task, hold_out
 from harness.settings import Settings
 from harness.store import results
@@ -66,6 +67,7 @@ class TrainingEvaluator:
     slots: Sequence[Slot]
     say: Say = print
     run_jobs: RunJobs = run_local
+    busy: Say = ignore  # told what is going on, while it does
 
     def __call__(self, candidates: Sequence[Candidate], seeds: Sequence[int]) -> list[list[Measurement]]:
         default = hold_out(self.task.default)
@@ -96,13 +98,23 @@ class TrainingEvaluator:
         """Run the jobs; those whose worker died, of what happened to the machine perhaps, are tried again."""
         for attempt in range(1, ATTEMPTS + 1):
             lost: list[Job] = []
-            self.run_jobs(todo, partial(self.hear, attempt, lost), self.slots)
+            left = {job.training_key for job in todo}
+            self.count(left)
+            self.run_jobs(todo, partial(self.hear, attempt, lost, left), self.slots)
             todo = lost
             if not todo:
                 return
 
-    def hear(self, attempt: int, lost: list[Job], event: Event) -> None:
+    def count(self, left: set[str]) -> None:
+        """Say how many trainings are still to end."""
+        self.busy(f"{len(left)} training{'' if len(left) == 1 else 's'} to go before trials are told")
+
+    def hear(self, attempt: int, lost: list[Job], left: set[str], event: Event) -> None:
         """Say what failed, with its log; keep in mind what is tried again."""
+        if event.kind in {"started", "progress"}:
+            return
+        left.discard(event.job.training_key)
+        self.count(left)
         if event.kind != "failed":
             return
         log = results.training_folder(self.root, event.job.training_key) / "log.txt"
