@@ -14,7 +14,8 @@ from model.settings import CaseSettings
 
 MOST = 100  # entries of a list of thresholds or streams
 Shares = Annotated[tuple[Share, ...], MinLen(1), MaxLen(MOST)]
-Overlaps = Annotated[tuple[Annotated[float, Gt(0), Le(1)], ...], MinLen(1), MaxLen(MOST)]
+Scale = Annotated[float, Gt(0), Le(1)]
+Overlaps = Annotated[tuple[Scale, ...], MinLen(1), MaxLen(MOST)]
 Names = Annotated[tuple[str, ...], MinLen(1), MaxLen(MOST)]
 
 
@@ -46,6 +47,7 @@ class Localization:
     """From snippet scores to detections (Appendix E.3, last paragraph)."""
 
     class_threshold: Share = 0.25  # a class is searched for when its video score reaches this
+    class_scale: Scale = 1.0  # times that, for every method: a data set whose videos show several classes, which share it
     class_rule: Literal["from", "above"] = "from"  # reached from the threshold on, or strictly above it
     class_fallback: Literal["argmax", "none"] = "argmax"  # when no class reaches it
     upsampling: Count = 24  # fine positions per snippet, linear interpolation

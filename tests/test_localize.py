@@ -34,6 +34,14 @@ def test_class_rule_threshold_is_inclusive_and_falls_back_to_the_best() -> None:
     assert list(zip(video_index, label)) == [(0, 0), (0, 1)]
 
 
+def test_class_scale_lowers_every_methods_threshold() -> None:
+    video = np.array([[0.25, 0.6, 0.05], [0.2, 0.1, 0.24]])
+    wanted = find_pairs(Inference(video, {}), replace(PLAIN, class_threshold=0.1))
+    scaled = find_pairs(Inference(video, {}), replace(PLAIN, class_threshold=0.25, class_scale=0.4))
+    np.testing.assert_array_equal(scaled, wanted)
+    assert len(wanted[0]) == 5
+
+
 def test_released_basnet_skips_a_video_of_class_zero_only() -> None:
     rule = Inference(np.array([[0.9, 0.1], [0.9, 0.5], [0.1, 0.9]]), {}, skip_only_class_zero=True)
     assert list(zip(*find_pairs(rule, PLAIN))) == [(1, 0), (1, 1), (2, 1)]

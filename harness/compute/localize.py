@@ -60,7 +60,7 @@ Spans = tuple[np.ndarray, np.ndarray, np.ndarray]  # row, first and last positio
 def find_pairs(inference: Inference, settings: Localization) -> tuple[np.ndarray, np.ndarray]:
     """(video, class) pairs to search: video scores from the class threshold on, else the fallback."""
     scores = inference.video if inference.searched is None else inference.searched
-    wanted = reaches(scores, settings.class_threshold, settings.class_rule)
+    wanted = are_searched(scores, settings)
     if settings.class_fallback == "argmax":
         none = ~wanted.any(1)
         wanted[none, scores[none].argmax(1)] = True
@@ -68,6 +68,11 @@ def find_pairs(inference: Inference, settings: Localization) -> tuple[np.ndarray
         wanted[wanted[:, 0] & (wanted.sum(1) == 1)] = False
     video, label = np.nonzero(wanted)
     return video, label
+
+
+def are_searched(scores: np.ndarray, settings: Localization) -> np.ndarray:
+    """Whether classes of these video scores are searched for, before any fallback."""
+    return reaches(scores, settings.class_threshold * settings.class_scale, settings.class_rule)
 
 
 def reaches(values: np.ndarray, threshold: float, rule: str) -> np.ndarray:
@@ -120,7 +125,7 @@ def propose(
     beside = 0.0 if group.beside is None else upsample(_of(group.beside, video, label), settings.upsampling)
     own = np.ones(len(video), bool)  # sequences that this group searches
     if group.searched is not None:
-        own = reaches(group.searched[video, label], settings.class_threshold, settings.class_rule)
+        own = are_searched(group.searched[video, label], settings)
     masks = [reaches(fine, threshold, settings.snippet_rule) for threshold in thresholds]
     found = [find_runs(mask & (fine > 0) & own[:, None], settings.lone_first) for mask in masks]
     found = [_at(spans, spans[2] - spans[1] + 1 >= group.shortest) for spans in found]
