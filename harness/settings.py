@@ -47,7 +47,7 @@ class Localization:
     """From snippet scores to detections (Appendix E.3, last paragraph)."""
 
     class_threshold: Share = 0.25  # a class is searched for when its video score reaches this
-    class_scale: Scale = 1.0  # times that, for every method: a data set whose videos show several classes, which share it
+    class_scale: Scale = 1.0  # times that, for every method: where a data set's videos show several classes
     class_rule: Literal["from", "above"] = "from"  # reached from the threshold on, or strictly above it
     class_fallback: Literal["argmax", "none"] = "argmax"  # when no class reaches it
     upsampling: Count = 24  # fine positions per snippet, linear interpolation
