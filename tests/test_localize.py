@@ -10,7 +10,8 @@ from scipy.interpolate import interp1d
 from scipy.ndimage import label as connected
 
 from harness.compute import localize
-from harness.compute.localize import Detections, detect, find_pairs, find_runs, nms, propose, propose_all, upsample
+from harness.compute.localize import Detections, detect, find_pairs, nms, propose, propose_all
+from harness.compute.runs import find_runs, upsample
 from harness.compute.scoring import contrast
 from harness.settings import Localization
 from model.inference import Group, Inference

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 import torch
 
-from harness.compute.localize import find_pairs, upsample
+from harness.compute.localize import find_pairs
+from harness.compute.runs import upsample
 from harness.compute.score import refined
 from harness.settings import Localization
 from model.baselines import asl, basnet, wum

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from harness.compute.clocks import Timing
+from harness.compute.runs import Spans, find_runs, reaches, upsample
 from harness.compute.scoring import RULES
 from harness.settings import Localization
 from model.inference import Group, Inference
@@ -54,9 +55,6 @@ class Segments(NamedTuple):
     end: np.ndarray
 
 
-Spans = tuple[np.ndarray, np.ndarray, np.ndarray]  # row, first and last position of runs
-
-
 def find_pairs(inference: Inference, settings: Localization) -> tuple[np.ndarray, np.ndarray]:
     """(video, class) pairs to search: video scores from the class threshold on, else the fallback."""
     scores = inference.video if inference.searched is None else inference.searched
@@ -73,41 +71,6 @@ def find_pairs(inference: Inference, settings: Localization) -> tuple[np.ndarray
 def are_searched(scores: np.ndarray, settings: Localization) -> np.ndarray:
     """Whether classes of these video scores are searched for, before any fallback."""
     return reaches(scores, settings.class_threshold * settings.class_scale, settings.class_rule)
-
-
-def reaches(values: np.ndarray, threshold: float, rule: str) -> np.ndarray:
-    """Whether values reach a threshold: "from" it on, or "above" it."""
-    return values > threshold if rule == "above" else values >= threshold
-
-
-def upsample(sequences: np.ndarray, scale: int) -> np.ndarray:
-    """(P, T) -> (P, scale T) float64: linear at positions i / scale, the last slope continued beyond the last snippet.
-
-    Slopes are taken in the precision of the scores, and a snippet's own position belongs to the slope before it, as in
-    the released code.
-    """
-    T = sequences.shape[1]
-    if scale == 1:
-        return sequences
-    if T == 1:
-        return np.repeat(sequences, scale, axis=1)
-    position = np.arange(scale * T) / scale
-    left = np.clip(np.ceil(position).astype(np.int64) - 1, 0, T - 2)
-    return sequences[:, left] + (position - left) * np.diff(sequences, axis=1)[:, left]
-
-
-def find_runs(mask: np.ndarray, lone_first: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Maximal runs of True in each row of mask (P, F): row, first, last; {0} gives none (``lone_first``)."""
-    P, F = mask.shape
-    padded = np.zeros((P, F + 2), bool)
-    padded[:, 1:-1] = mask
-    edges = np.flatnonzero(padded[:, 1:] != padded[:, :-1])  # begin and end of each run in turn
-    row, first = np.divmod(edges[::2], F + 1)
-    last = edges[1::2] % (F + 1) - 1
-    keep = np.ones(len(row), bool)
-    if lone_first:
-        keep = (last > 0) | (np.bincount(row, minlength=P)[row] > 1)
-    return row[keep], first[keep], last[keep]
 
 
 def propose(
