@@ -39,7 +39,7 @@ def test_a_mean_over_classes_is_a_share_of_a_cross_entropy(name: str, part: str,
     Y = F.pad(b.labels / b.labels.sum(-1, keepdim=True), (0, classes - C))
     summed = -(Y * P.log() + (1 - Y) * (1 - P).log()).sum(-1).mean()
     own = baseline.losses(snippets, b, True)
-    assert float(own.parts[part]) == pytest.approx(own.unit * float(summed.detach()), rel=1e-5)
+    assert float(own.parts[part].detach()) == pytest.approx(own.unit * float(summed.detach()), rel=1e-5)
 
 
 def test_weights_of_classifications_are_units() -> None:
