@@ -256,6 +256,17 @@ def test_data_folder_with_its_own_settings(write, tmp_path, monkeypatch):
     assert quick.rows[0].settings.training.steps == 120
 
 
+def test_a_data_set_is_here_where_the_command_line_says_its_path(write, tmp_path, monkeypatch):
+    """Its own scale stays; without the path it is told to be absent."""
+    monkeypatch.setattr("harness.data.fingerprint", lambda source, root: source.path)
+    name, place = write("title: x\ndata: shrec21\n"), f"source.path={study_files.folder(tmp_path)}"
+    for found in (study.load(name, sets=[place]), study.load(name, data="shrec21", sets=[place])):
+        assert (found.missing, f"source.path={found.rows[0].fingerprint}") == ("", place)
+        assert found.rows[0].settings.training.snippets == 200
+        assert len(found.runs) == 5
+    assert "no folder 'data/shrec21'" in study.load(name).missing
+
+
 def test_data_folder_without_settings_takes_those_of_its_width(write, tmp_path, monkeypatch):
     monkeypatch.setattr("harness.data.fingerprint", lambda source, root: "f")
     path = study_files.folder(tmp_path)

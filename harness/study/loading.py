@@ -47,7 +47,8 @@ def load(
     line = read_command_line(sets, errors)
     asked = Asked(part.base if base is None else base, find_mark("base", base, node), file.parent, root)
     wanted = part.data or DATA if data is None else data
-    below = read_data_layers(wanted, find_mark("data", data, node), quick, errors, root, data is not None)
+    where, moved = find_mark("data", data, node), "source.path" in line
+    below = read_data_layers(wanted, where, quick, errors, root, data is not None, moved)
     own = read_own_layer(node, part, errors)
     rows = make_drafts(node, part, errors)
     piles = stack_layers(rows, asked, [*below.layers, own], line, errors)

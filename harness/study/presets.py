@@ -97,8 +97,13 @@ def read_preset_file(path: Path, errors: list[str]) -> tuple[Mapping[str, Node],
     return about, flatten(replace(node, value=settings), errors)
 
 
-def read_data_layers(name: str, mark: Mark, quick: bool, errors: list[str], root: Path, asked: bool) -> Below:
-    """The data set ``name``: a file of ``studies/data``, or a folder. ``asked``: by the user, not by a study."""
+def read_data_layers(
+    name: str, mark: Mark, quick: bool, errors: list[str], root: Path, asked: bool, moved: bool = False
+) -> Below:
+    """The data set ``name``: a file of ``studies/data``, or a folder. ``asked``: by the user, not by a study.
+
+    ``moved``: the command line says where it lies; whether it is there, its reading tells.
+    """
     known = list_files("data")
     if name in known:
         below = read_named(name, known[name], errors)
@@ -107,6 +112,8 @@ def read_data_layers(name: str, mark: Mark, quick: bool, errors: list[str], root
     else:
         errors.append(f"{mark}: {quote(name)} is neither a folder nor a data set; {hint(name, known)}")
         return Below(name, ())
+    if moved:
+        below = replace(below, missing="")
     if asked and below.missing:
         errors.append(f"{mark}: {below.missing}{quote_guide(name)}")
     return shrink(below, errors) if quick else below
