@@ -86,6 +86,14 @@ def test_tiny_scale_is_not_judged(tmp_path, options):
     assert (verdict.status, verdict.words, verdict.reason) == ("not judged", "not judged", "tiny scale")
 
 
+def test_a_claim_without_runs_has_no_data_at_tiny_scale_either(tmp_path):
+    loaded = stores.load(tmp_path, stores.claim(BEATS), quick=True)
+    (verdict,) = claims.judge(stores.records(loaded, {}))
+    assert verdict.status == "no data"
+    (verdict,) = claims.judge(stores.records(replace(loaded, missing="it is not here"), {}))
+    assert (verdict.status, verdict.reason) == ("no data", "it is not here")
+
+
 def test_quick_is_not_judged_on_data_of_any_scale(tmp_path):
     """A folder of features has no tiny scale of its own; the few steps of --quick show nothing there either."""
     loaded = replace(stores.load(tmp_path, stores.claim(BEATS)), quick=True)

@@ -133,12 +133,12 @@ def decide(records: "Records", claim: "AnyClaim", test: Test) -> Outcome:
     """What becomes of a claim: the outcome of its looks, or why there are none."""
     evidence = collect(records, claim)
     measured = evidence.finite()
+    if records.study.missing or not any(len(x) for x in measured.differences):
+        return Outcome("no data", records.study.missing or name_gap(records, claim) or "nothing measured", measured)
     if mechanics(records.study):
         return Outcome("not judged", "tiny scale", measured)
     if claim.unjudged:
         return Outcome("not judged", claim.unjudged, measured)
-    if records.study.missing or not any(len(x) for x in measured.differences):
-        return Outcome("no data", records.study.missing or name_gap(records, claim) or "nothing measured", measured)
     return look(evidence, test, name_gap(records, claim))
 
 
