@@ -195,6 +195,15 @@ def test_entropy_is_the_smoothed_mean_of_the_stored_curves(records, drawn):
     np.testing.assert_allclose(shown, np.mean(curves, 0), rtol=1e-5)  # 2 % of 20 steps: no smoothing
 
 
+def test_a_row_without_clusters_is_no_entry_of_the_legend(drawn, monkeypatch):
+    table = training.table_curves
+    monkeypatch.setattr(training, "table_curves", lambda runs, name: table(runs if runs[0].run.row > 1 else [], name))
+    (axes,) = drawn("entropy")
+    shown = [line for line in axes.get_lines() if not line.get_label().startswith("_")]
+    assert len(shown) == 3, "two rows, and the clusters of the last"
+    assert all(len(line.get_xdata()) for line in shown)
+
+
 @pytest.mark.parametrize("n", [10, 500])
 def test_smoothing_keeps_a_constant_and_averages_a_step(n):
     assert training.smooth(np.full(n, 0.3)) == pytest.approx(0.3)

@@ -1,5 +1,6 @@
 """Curves over training: entropy of the pseudo-labels (Fig. 3), range of P^A and of the pseudo-labels (Fig. 4)."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,9 +54,11 @@ def draw_entropy(records: Records) -> Drawing | None:
     """Fig. 3: H(Q^C) of every row, and H(Q^R) of the last one, over training."""
     import matplotlib.pyplot as plt
 
-    rows = pick_rows(records)
-    tables = [table_curves(records.of(row.number), "entropy/Q_C") for row in rows]
-    if not any(len(table) for table in tables):
+    found = {row.number: table_curves(records.of(row.number), "entropy/Q_C") for row in records.study.rows}
+    drawn = [row for row in records.study.rows if len(found[row.number])]
+    rows = pick_rows(drawn)
+    tables = [found[row.number] for row in rows]
+    if not rows:
         return None
     figure, axes = plt.subplots(figsize=(style.COLUMN, 2.9))
     twins = find_twins(tables)
@@ -71,14 +74,13 @@ def draw_entropy(records: Records) -> Drawing | None:
     style.place_legend(axes)
     caption = "Mean over seeds and one standard deviation. The paper's H(Q^C) falls when the prior is added."
     ends = [describe_end(row, table) for row, table in zip(rows, tables)]
-    left_out = len(records.study.rows) - len(rows)
+    left_out = len(drawn) - len(rows)
     caption += f" {left_out} rows are left out." if left_out else ""
     return Drawing(figure, caption, f"Curves of entropy over training steps. H(Q^C) at the end: {'; '.join(ends)}.")
 
 
-def pick_rows(records: Records) -> list["Row"]:
-    """The rows with results; of many the first ones and the last."""
-    rows = [row for row in records.study.rows if records.of(row.number)]
+def pick_rows(rows: Sequence["Row"]) -> Sequence["Row"]:
+    """Of many rows the first ones and the last."""
     return rows if len(rows) <= MOST else [*rows[: MOST - 1], rows[-1]]
 
 

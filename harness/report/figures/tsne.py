@@ -13,6 +13,8 @@ from harness.store.records import Record, Records
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+ACROSS = 2  # panels beside each other
+MARK, ROUNDS = 0.05, 100  # share of a panel that a prototype's mark takes; rounds in which marks move apart
 POINTS = 10_000  # snippets of a panel, as in the paper
 LANDMARKS = 1500  # of them that t-SNE lays out: the time it takes grows with their number
 NEAREST = 5  # landmarks between which another snippet lies
@@ -32,21 +34,27 @@ def draw_tsne(records: Records) -> Drawing | None:
         return None
     streams = records.dataset(found[0][1]).streams
     truth = [mark_foreground(records.dataset(record), record) for _, record in found]
-    size = (style.WIDE, style.WIDE / len(streams) * len(found))
-    figure, panels = plt.subplots(len(found), len(streams), figsize=size, squeeze=False)
-    for line, (row, record), inside in zip(panels, found, truth):
-        for m, axes in enumerate(line):
+    across = max(len(streams), min(ACROSS, len(found) * len(streams)))
+    down = -(-len(found) * len(streams) // across)
+    size = (style.WIDE, style.WIDE / across * down)
+    figure, panels = plt.subplots(down, across, figsize=size, squeeze=False)
+    for axes in panels.flat[len(found) * len(streams) :]:
+        axes.remove()
+    for place, ((row, record), inside) in enumerate(zip(found, truth)):
+        for m in range(len(streams)):
+            axes = panels.flat[place * len(streams) + m]
             stream = f" - {streams[m]}" if len(streams) > 1 else ""
             axes.set_title(f"{style.spell(row.label)}{stream}")
             total = scatter_stream(axes, inside, record, m)
-    handles, labels = panels[-1][0].get_legend_handles_labels()
+    handles, labels = panels.flat[len(streams) * (len(found) - 1)].get_legend_handles_labels()
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     figure.legend(handles, labels, loc="lower center", ncols=4)
     shown = min(POINTS, total)
     caption = f"{shown:,} of {total:,} test snippets, drawn at random. {describe_layout(shown)}"
-    caption += " Marks with the cluster's number: prototypes, the centres of the snippets by their assignment."
+    caption += " Marks with the cluster's number: prototypes, the centres of the snippets by their assignment,"
+    caption += " moved apart where they would hide each other."
     sides = [f"{row.label}: {describe_sides(record)}" for row, record in found]
-    alt = f"A scatter of {shown:,} snippets, blue for background and red for foreground, a panel per row and stream."
+    alt = f"A scatter of {shown:,} snippets, blue for background and orange for foreground, a panel per row and stream."
     return Drawing(figure, caption, f"{alt} Prototypes: {'; '.join(sides)}.")
 
 
@@ -82,13 +90,14 @@ def scatter_stream(axes: "Axes", truth: np.ndarray, record: Record, m: int) -> i
     look |= {"linewidths": 0, "rasterized": True}
     for mask, colour, name in ((~shown, style.BACKGROUND, "background"), (shown, style.FOREGROUND, "foreground")):
         axes.scatter(*points[mask].T, color=colour, label=f"{name} snippet", **look)
+    shown_at = move_apart(stars, MARK * float(np.ptp(points, 0).max()))
     mark: dict[str, Any] = {"s": 95, "edgecolors": "black", "linewidths": 0.9, "zorder": 3}
     for mask, colour, name, shape in (
         (~side, style.BACKGROUND, "background", "s"),
         (side, style.FOREGROUND, "foreground", "o"),
     ):
-        axes.scatter(*stars[mask].T, color=colour, marker=shape, label=f"{name} cluster", **mark)
-    for k, (x, y) in enumerate(stars):
+        axes.scatter(*shown_at[mask].T, color=colour, marker=shape, label=f"{name} cluster", **mark)
+    for k, (x, y) in enumerate(shown_at):
         axes.text(x, y, str(k), ha="center", va="center", fontsize=style.SMALL - 1.5, color="white", zorder=4)
     axes.set(xticks=(), yticks=())
     return len(flat)
@@ -111,6 +120,20 @@ def lay_out(points: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.nda
     weight = np.maximum(np.take_along_axis(alike, near, 1), 0) + 1e-6
     between = (laid[near] * weight[..., None]).sum(1) / weight.sum(1, keepdims=True)
     return np.concatenate([laid, between]), place[len(landmarks) :]
+
+
+def move_apart(places: np.ndarray, least: float) -> np.ndarray:
+    """Places (K, 2) that lie nearer to each other than ``least`` pushed apart, a little in each of many rounds."""
+    out = places.astype(float)
+    for _ in range(ROUNDS):
+        away = out[:, None] - out
+        far = np.linalg.norm(away, axis=-1)
+        angle = np.arange(len(out))[:, None] - np.arange(len(out))  # apart in different directions where they coincide
+        away[far == 0] = np.stack([np.cos(angle), np.sin(angle)], -1)[far == 0]
+        push = np.maximum(least - far, 0) / np.maximum(np.linalg.norm(away, axis=-1), 1e-12)
+        np.fill_diagonal(push, 0)
+        out += (away * push[..., None]).sum(1) / 4
+    return out
 
 
 def normalise(x: np.ndarray) -> np.ndarray:
