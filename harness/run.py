@@ -149,8 +149,7 @@ def publish(study: "Study", root: Path, console: "Console", mlflow: bool = True)
     if said:
         with tolerate_mlflow() as track:
             track.mirror_report(read, report.folder, list_findings(report.verdicts))
-            print(f"{said}; look at it: {name_pages(root)}")
-            print(f"its table there: {address_table(study, root)}")
+            print(said, f"look at it: {name_pages(root)}", f"table: {address_table(study, root)}", sep="\n")
     return tell_lacking(read)
 
 

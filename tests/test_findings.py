@@ -7,6 +7,7 @@ from dataclasses import replace
 from rich.console import Console
 
 from harness import study
+from harness.claims import verdicts as claims
 from harness.claims.steps import name_claim
 from harness.report import card, terminal, writing
 from harness.report.matrix import Matrix
@@ -15,6 +16,12 @@ from harness.track.__main__ import main
 
 from support import stores
 from support.stores import BASE, BEATS, NOISE
+
+
+def judge_one(folder):
+    """The verdict on a claim that appears."""
+    made = stores.load(folder, stores.claim(BEATS))
+    return claims.judge(stores.records(made, {(1, "mAP"): BASE, (2, "mAP"): BASE + 2 + NOISE}))[0]
 
 
 def test_a_claim_is_named_by_what_tells_its_rows_apart():
@@ -91,6 +98,36 @@ def test_a_contrast_is_judged_once_on_the_card_and_linked_from_each_study(tmp_pa
     console = Console(width=80, record=True, file=io.StringIO())
     terminal.show_cards([first, second, empty], console)
     assert "1 contrast, each judged once: 1 appears on the test bed\n1 claim without data" in console.export_text()
+
+
+def test_intervals_stand_beneath_each_other_and_no_claim_is_cut_at_80_columns(tmp_path):
+    first = judge_one(tmp_path)
+    wide = replace(first, brief="all parts on mAP (row 8 over 1)", status="not judged", words="not judged")
+    wide = replace(wide, delta=-0.42, low=-11.85, high=11.02)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(terminal.make_claims([first, wide], 80))
+    text = console.export_text()
+    lines = [line for line in text.splitlines() if "over" in line]
+    assert [line.count("(row") for line in lines] == [line.count("over") for line in lines] == [1, 1]
+    assert "…" not in text
+    assert len({line.index("]") for line in lines}) == 1
+    assert len({line.index(".", line.index(")")) for line in lines}) == 1, "decimal points of the differences"
+    assert "needed" not in text
+
+
+def test_a_claim_of_many_words_is_wrapped_and_a_note_of_many_cut_at_a_sentence(tmp_path):
+    first = judge_one(tmp_path)
+    words = "row 1: mean Q^R is above 0.4 and below 0.6 in a share of 95 % of its seeds"
+    long = replace(first, brief=words, claimed=None)
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(terminal.make_claims([long], 80))
+    text = console.export_text()
+    assert "…" not in text
+    assert all(word in text for word in long.brief.split())
+    assert "claimed" not in text, "no column is empty"
+    note = "One sentence that says a little. " * 30
+    assert terminal.shorten_note(note) == "One sentence that says a little. " * 9 + "(The page says more.)"
+    assert terminal.shorten_note("Short. Enough.") == "Short. Enough."
 
 
 def test_mlflow_is_given_the_seeds_that_the_report_shows(tmp_path, monkeypatch):

@@ -248,22 +248,6 @@ def test_claims_are_one_aligned_line_each(stored, width):
     assert all(re.search(r" mAP \(row 2 over 1\) +\+2\.\d+ \[.+\] +\+2 +5", line) for line in lines)
 
 
-def test_intervals_stand_beneath_each_other_and_no_claim_is_cut_at_80_columns(stored):
-    loaded, root = stored
-    first = writing.write_report(records.read(loaded, root)).verdicts[0]
-    wide = replace(first, brief="all parts on mAP (row 8 over 1)", status="not judged", words="not judged")
-    wide = replace(wide, delta=-0.42, low=-11.85, high=11.02)
-    console = Console(width=80, record=True, file=io.StringIO())
-    console.print(terminal.make_claims([first, wide], 80))
-    text = console.export_text()
-    lines = [line for line in text.splitlines() if "over" in line]
-    assert [line.count("(row") for line in lines] == [line.count("over") for line in lines] == [1, 1]
-    assert "…" not in text
-    assert len({line.index("]") for line in lines}) == 1
-    assert len({line.index(".", line.index(")")) for line in lines}) == 1, "decimal points of the differences"
-    assert "needed" not in text
-
-
 def test_forest_shows_the_verdicts_of_the_report(stored, monkeypatch):
     """They are judged once, and drawn anew where they change though no result of the study has."""
     loaded, root = stored

@@ -1,6 +1,7 @@
 """What must be said beside a table: where and how it was measured, and what is missing."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from harness.claims import verdicts as claims
@@ -77,5 +78,13 @@ def tell_reason(record: Record) -> str:
 def quote_study(study: "Study") -> list[str]:
     """Notes of the study file: of reported rows, of rows, of the study."""
     out = [f"{entry['label']}: {entry['note'].rstrip('.')}." for entry in study.reported if entry.get("note")]
-    out += [f"Row {row.number}: {row.note.rstrip('.')}." for row in study.rows if row.note]
+    said: dict[str, list[int]] = {}
+    for row in study.rows:
+        said.setdefault(row.note.rstrip("."), []).append(row.number)
+    out += [f"{name_rows(numbers)}: {note}." for note, numbers in said.items() if note]
     return out + ([study.notes] if study.notes else [])
+
+
+def name_rows(numbers: Sequence[int]) -> str:
+    """'Row 8', 'Rows 17, 19, 23'."""
+    return f"Row{'' if len(numbers) == 1 else 's'} {', '.join(map(str, numbers))}"

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 COLOURS = {"supported": "green", "contradicted": "red", "smaller": "magenta", "undecided": "yellow"}  # others are dim
 ROOMY = 96  # columns from which a claim's line says how many seeds it needs, and a card's has space between columns
+LONGEST_NOTE = 320  # characters: four lines of 80
 SHORT = {"contradicted": "reversed", "not judged": "not\njudged", "no data": "no\ndata"}  # heads of a card's columns
 NAMING = frozenset({"row", "text", "check"})  # kinds of columns that name a row
 JUSTIFY: dict[str, "JustifyMethod"] = {"text": "left", "check": "center"}  # else right
@@ -37,11 +38,17 @@ def show_report(report: Report, console: "Console") -> None:
     for table in choose_tables(study, report.cells, console):
         print_table(table, console)
     for note in report.notes:
-        console.print(Text(note, style="dim"))
+        console.print(Text(shorten_note(note), style="dim"))
     for trouble in report.troubles:
         console.print(Text(trouble, style="red"))
     if report.verdicts:
         show_verdicts(report, console)
+
+
+def shorten_note(note: str) -> str:
+    """A long note up to the end of a sentence; the page has all of it."""
+    end = note.rfind(". ", 0, LONGEST_NOTE)
+    return note if len(note) <= LONGEST_NOTE or end < 0 else f"{note[:end]}. (The page says more.)"
 
 
 def show_verdicts(report: Report, console: "Console") -> None:
@@ -123,27 +130,34 @@ def split_columns(shown: Layout, console: "Console") -> list[Layout]:
 
 def make_claims(verdicts: Sequence[Verdict], width: int) -> Table:
     """One line for each contrast: verdict, what makes the difference, by how much with its interval, claimed, n."""
-    intervals = align_intervals([wording.interval_text(v) for v in verdicts])
     said = [shorten_words(v) for v in verdicts]
-    needed = [str(v.seeds_needed) if v.status == "undecided" and v.seeds_needed else "" for v in verdicts]
-    words = max(map(len, said))
-    numbers = {"difference": max(10, len(intervals[0])), "claimed": 7, "n": 2}
-    numbers |= {"n needed": 8} if width >= ROOMY and any(needed) else {}
-    longest, taken = max(len(spell_settings(v.brief)) for v in verdicts), words + sum(numbers.values())
-    gaps = len(numbers) + 1
+    shown = {name: texts for name, texts in list_numbers(verdicts, width >= ROOMY).items() if any(texts)}
+    taken = max(map(len, said)) + sum(max(map(len, [name, *texts])) for name, texts in shown.items())
+    gaps, longest = len(shown) + 1, max(len(spell_settings(v.brief)) for v in verdicts)
     space = 1 if longest + taken + 2 * gaps <= width else 0
     out = start_table(space)
-    out.add_column("verdict", no_wrap=True, min_width=words)
-    left = max(10, width - taken - (1 + space) * gaps)
-    out.add_column("claim", no_wrap=True, overflow="ellipsis", max_width=left)
-    for name, least in numbers.items():
-        out.add_column(name, no_wrap=True, justify="right", min_width=least, style="dim" if name == "n needed" else "")
-    for v, word, interval, more in zip(verdicts, said, intervals, needed):
-        claimed = "" if v.claimed is None else f"{v.claimed:+g}"
+    out.add_column("verdict", no_wrap=True)
+    out.add_column("claim", max_width=max(20, width - taken - (1 + space) * gaps))
+    for name in shown:
+        out.add_column(name, no_wrap=True, justify="right", style="dim" if name == "n needed" else "")
+    for v, word, *texts in zip(verdicts, said, *shown.values()):
         named = [Text(word, style=COLOURS.get(v.status, "dim")), Text(spell_settings(v.brief))]
-        texts = [interval, claimed, str(v.n), more]
-        out.add_row(*named, *map(Text, texts[: len(numbers)]))
+        out.add_row(*named, *map(Text, texts))
     return out
+
+
+def list_numbers(verdicts: Sequence[Verdict], roomy: bool) -> dict[str, list[str]]:
+    """The columns of numbers beside the claims."""
+    numbers = {"difference": align_intervals([wording.interval_text(v) for v in verdicts])}
+    numbers["claimed"] = ["" if v.claimed is None else f"{v.claimed:+g}" for v in verdicts]
+    numbers["n"] = [str(v.n) for v in verdicts]
+    numbers["n needed"] = [name_needed(v) if roomy else "" for v in verdicts]
+    return numbers
+
+
+def name_needed(verdict: Verdict) -> str:
+    """How many seeds would decide an undecided claim."""
+    return str(verdict.seeds_needed) if verdict.status == "undecided" and verdict.seeds_needed else ""
 
 
 def align_intervals(texts: Sequence[str]) -> list[str]:
