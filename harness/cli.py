@@ -33,9 +33,10 @@ class Interrupted(KeyboardInterrupt):
 
 def guard(command: Callable[[], int]) -> int:
     """Run a command's body; returns its exit code, or that of the signal that ended it."""
+    open_closed()
     with hear_signals() as heard, keep_streams():
         try:
-            code = command()
+            code = command() if is_somewhere() else 2
         except KeyboardInterrupt:
             code = 128 + signal.SIGINT
         except OSError as error:
@@ -47,6 +48,29 @@ def guard(command: Callable[[], int]) -> int:
             return code
         print("interrupted: finished runs are kept; the same command goes on from there", file=sys.stderr)
         return 128 + heard[0]
+
+
+def open_closed() -> None:
+    """Let standard streams that the caller closed (``>&-``) lead nowhere.
+
+    Else a file that is opened next has their number, and what is printed goes into it.
+    """
+    for number, (name, mode) in enumerate({"stdin": "r", "stdout": "w", "stderr": "w"}.items()):
+        if getattr(sys, name) is None:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+            setattr(sys, name, os.fdopen(number, mode, closefd=False))
+
+
+def is_somewhere() -> bool:
+    """Whether the working folder is there, which paths and messages are relative to; says so where it is gone."""
+    try:
+        return bool(os.getcwd())
+    except FileNotFoundError:
+        print("the working folder is gone; go to one that is there", file=sys.stderr)
+        return False
 
 
 @contextlib.contextmanager
@@ -184,18 +208,26 @@ def duration(text: str) -> float:
     return seconds
 
 
-def check_output(root: Path) -> list[str]:
-    """What is wrong with a folder of results, as far as that can be seen without writing."""
+def check_output(root: Path, option: str = "--output") -> list[str]:
+    """What is wrong with a folder to be written to, as far as that can be seen without writing."""
     try:
         there = next(path for path in (root, *root.absolute().parents) if path.exists() or path.is_symlink())
         if there.resolve().is_relative_to("/proc") or there.resolve().is_relative_to("/sys"):
-            return [f"--output: '{there}' belongs to the kernel and holds no files"]
+            return [f"{option}: '{there}' belongs to the kernel and holds no files"]
         if there.is_dir():
-            return [] if os.access(there, os.W_OK) else [f"--output: '{there}' cannot be written"]
+            return [] if os.access(there, os.W_OK) else [f"{option}: '{there}' cannot be written"]
         kind = "a link to nothing" if there.is_symlink() and not there.exists() else "a file"
-        return [f"--output: '{there}' is {kind}, not a folder"]
+        return [f"{option}: '{there}' is {kind}, not a folder"]
     except (OSError, RuntimeError, ValueError) as error:
-        return [tell_unusable(root, error)]
+        return [tell_unusable(root, error, option)]
+
+
+def check_file(path: Path, option: str) -> list[str]:
+    """What is wrong with a file to be written: what is no regular file would be replaced by one, devices, too."""
+    errors = check_output(path.parent, option)
+    if not errors and os.path.lexists(path) and not path.is_file():
+        return [f"{option}: '{path}' is there and is no regular file"]
+    return errors
 
 
 def check_results(root: Path) -> list[str]:
@@ -213,9 +245,9 @@ def make_output(root: Path) -> list[str]:
     return []
 
 
-def tell_unusable(root: Path, error: Exception) -> str:
+def tell_unusable(root: Path, error: Exception, option: str = "--output") -> str:
     reason = error.strerror if isinstance(error, OSError) else error
-    return f"--output: '{str(root)[:200]}' cannot be a folder of results: {reason}"
+    return f"{option}: '{str(root)[:200]}' cannot be a folder of results: {reason}"
 
 
 def terminal() -> "Console":

@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--quick", action="store_true", help="tiny scale: checks that everything works, shows nothing")
     p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="replace a setting in every row")
     p.add_argument("--jobs", type=slots, metavar="N", help="runs at once (default: one per core, or per GPU)")
-    p.add_argument("--runs-per-gpu", type=positive, default=1, metavar="N", help="runs that share a GPU (default 1)")
+    p.add_argument("--runs-per-gpu", type=slots, default=1, metavar="N", help="runs that share a GPU (default 1)")
     p.add_argument("--dry-run", action="store_true", help="say what would run, what is finished, how long it takes")
     p.add_argument("--status", action="store_true", help="say what is finished, running and where, failed, to do")
     p.add_argument("--list", action="store_true", help="list studies, data sets, presets and baselines")

@@ -151,6 +151,7 @@ def links(folder):
         *(["--output", name] for name in ("file", "file/x", "dangling", "loop", "loop/x", "/proc/x", "/sys/x")),
         *(["--output", name] for name in ("kernel/x", LONG, f"a/{LONG}/b", "/dev/null")),
         *(["--jobs", number] for number in ("1000000000", "9" * 5000, "\u0663")),
+        *(["--runs-per-gpu", number] for number in ("1000000000", "0")),
         *(["--seeds", number] for number in ("1000000000", "9" * 5000, "-1", "1e9")),
         *(["--base", name] for name in (LONG, "/dev/zero.yaml")),
     ],

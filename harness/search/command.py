@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("study", help="a study file with {tune: [...]} in its 'set', or the name of one in studies/")
     p.add_argument("--trials", type=positive, metavar="N", help="trials in all (default: the study's)")
     p.add_argument("--jobs", type=slots, metavar="N", help="runs at once (default: one per core, or per GPU)")
-    p.add_argument("--runs-per-gpu", type=positive, default=1, metavar="N", help="runs that share a GPU (default 1)")
+    p.add_argument("--runs-per-gpu", type=slots, default=1, metavar="N", help="runs that share a GPU (default 1)")
     p.add_argument("--executor", choices=WAITING, default="local", help="what runs the trainings")
     p.add_argument("--address", metavar="HOST:PORT", help="of a running Ray cluster, as for harness.run")
     p.add_argument("--base", metavar="NAME", help="preset that the search starts from, as for harness.run")
