@@ -9,6 +9,8 @@ from typing import Any
 
 MOST = 100  # lines of errors shown
 LONGEST = 100  # characters shown of a name
+LISTED = 500  # allowed names that are listed
+COMPARED = 2000  # allowed names that may be what was meant
 
 
 class ConfigError(Exception):
@@ -43,10 +45,12 @@ class DataError(ConfigError):
 
 
 def hint(name: str, allowed: Iterable[str]) -> str:
-    """The nearest allowed name and all of them, as the end of a message."""
+    """The nearest allowed name and all of them, of very many the first, as the end of a message."""
     names = list(allowed)
-    near = get_close_matches(name[:LONGEST], names, 1, 0.5) or [n for n in names if n.lower() == name.lower()]
-    return (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {', '.join(names) or 'none'}"
+    near = get_close_matches(name[:LONGEST], names[:COMPARED], 1, 0.5)
+    near = near or [n for n in names if n.lower() == name.lower()]
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {', '.join(names[:LISTED]) or 'none'}{more}"
 
 
 def quote(name: object) -> str:

@@ -9,6 +9,7 @@ what the released evaluator counts (a score that is a text as the number it spel
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +23,11 @@ from harness.errors import escape, hint
 if TYPE_CHECKING:
     import numpy as np
 
+    from harness.compute.entries import Problem
     from harness.compute.localize import Detections
 
 SHOWN = 20  # errors that are listed
+PAIR = 64  # bytes that a detection takes for each annotation of its class and video, at least
 NEAR = 3  # videos that are named where one is not there
 ANET = "0.5:0.95"  # the average that is always computed, over its own thresholds
 
@@ -36,6 +39,17 @@ class Task:
     classes: tuple[str, ...]
     segments: list["np.ndarray"]
     detections: "Detections"
+
+
+@dataclass(frozen=True)
+class Located:
+    """A problem with the file that it is in; only those that are shown become text."""
+
+    path: Path
+    problem: "Problem"
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.problem}"
 
 
 def collect(ground_truth: Mapping[str, Any], results: Mapping[str, Any], subset: str) -> Task:
@@ -59,6 +73,19 @@ def collect(ground_truth: Mapping[str, Any], results: Mapping[str, Any], subset:
     video, label, score, start, end = np.array(rows, np.float64).reshape(-1, 5).T
     found = Detections(video.astype(np.int64), label.astype(np.int64), score, start, end)
     return Task(tuple(classes), segments, found)
+
+
+def refuse_size(task: Task) -> str:
+    """Why this machine cannot match the detections: of each class in each video, all against all; else empty."""
+    import numpy as np
+
+    counts = [np.unique(segments[:, 2], return_counts=True)[1].max(initial=0) for segments in task.segments]
+    most, detections = int(max(counts, default=0)), len(task.detections.score)
+    needed, there = PAIR * most * detections, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed <= there:
+        return ""
+    what = f"{most} annotations of one class in one video beside {detections} detections"
+    return f"{what} need about {needed / 2**30:,.0f} GB of memory; this machine has {there / 2**30:,.0f} GB"
 
 
 def number_names(names: Iterable[str]) -> dict[str, int]:
@@ -138,10 +165,12 @@ def read(path: Path) -> Any:
 
 def read_listed(path: Path) -> frozenset[str]:
     """The videos that a file lists, one a line. ValueError where it cannot be read or lists none."""
+    from harness.data.reading import UnreadableError, read_text
+
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: {error.strerror if isinstance(error, OSError) else 'no text'}") from None
+        lines = read_text(path).splitlines()
+    except UnreadableError as error:
+        raise ValueError(f"{path}: {error}; allowed: a text file with one ID a line") from None
     listed = frozenset(line.strip() for line in lines if line.strip())
     if not listed:
         raise ValueError(f"{path}: lists no video; allowed: one ID a line")
@@ -160,9 +189,11 @@ def mark_subset(truth: Any, listed: frozenset[str], subset: str) -> list[str]:
         if isinstance(video, dict):
             video["subset"] = subset if name in listed else f"not {subset}"
     absent = sorted(listed - database.keys())
-    return [
-        f"no annotations of '{name}'; {hint(name, get_close_matches(name, database, NEAR, 0.0))}" for name in absent
+    told = [
+        f"no annotations of '{name}'; {hint(name, get_close_matches(name, database, NEAR, 0.0))}"
+        for name in absent[:SHOWN]
     ]
+    return told + [f"no annotations of '{name}'" for name in absent[SHOWN:]]
 
 
 def table(report: Mapping[str, Any], per_class: bool) -> str:
@@ -227,34 +258,37 @@ def answer(arguments: argparse.Namespace) -> int:
         if absent:
             return _refuse([f"{arguments.videos}: {text}" for text in absent])
     found = problems(values[0], values[1], arguments)
-    fatal = [text for text, countable in found if not (countable and arguments.lenient)]
+    fatal = [one for one in found if not (one.problem.countable and arguments.lenient)]
     if fatal:
         return _refuse(fatal)
-    _print([text for text, _ in found], "warning: counted as the released evaluator does: ")
-    report = evaluate(collect(values[0], values[1]["results"], arguments.subset), arguments.tiou)
+    _print(found, "warning: counted as the released evaluator does: ")
+    task = collect(values[0], values[1]["results"], arguments.subset)
+    if trouble := refuse_size(task):
+        return _refuse([f"{arguments.ground_truth}: {trouble}"])
+    report = evaluate(task, arguments.tiou)
     print(json.dumps(report) if arguments.json else table(report, arguments.per_class))
     return 0
 
 
-def problems(truth: Any, predictions: Any, arguments: argparse.Namespace) -> list[tuple[str, bool]]:
-    """("FILE: ENTRY: what is wrong", countable) of both files; an unsound ground truth hides the predictions' own."""
+def problems(truth: Any, predictions: Any, arguments: argparse.Namespace) -> list["Located"]:
+    """All problems of both files; an unsound ground truth hides the predictions' own."""
     from harness.compute.entries import wrong_predictions, wrong_truth
 
     found = [(arguments.ground_truth, problem) for problem in wrong_truth(truth, arguments.subset)]
     if all(problem.countable for _, problem in found):
         others = wrong_predictions(predictions, truth["database"], arguments.subset)
         found += [(arguments.predictions, problem) for problem in others]
-    return [(f"{path}: {problem}", problem.countable) for path, problem in found]
+    return [Located(path, problem) for path, problem in found]
 
 
-def _refuse(texts: Sequence[str]) -> int:
+def _refuse(texts: Sequence["str | Located"]) -> int:
     _print(texts, "error: ")
     return 2
 
 
-def _print(texts: Sequence[str], before: str) -> None:
+def _print(texts: Sequence["str | Located"], before: str) -> None:
     for text in texts[:SHOWN]:
-        print(before + escape(text), file=sys.stderr)
+        print(before + escape(str(text)), file=sys.stderr)
     if len(texts) > SHOWN:
         print(f"... and {len(texts) - SHOWN} more", file=sys.stderr)
 

@@ -106,7 +106,7 @@ def test_listed_videos_count_where_annotations_have_no_subsets(command, tmp_path
     code, _, errors = command(FOUND, "--videos", str(listed), truth={"database": bare})
     assert code == 2
     assert errors[0].startswith("error: split_test.txt: no annotations of 'video_d'; did you mean 'video_")
-    for content, told in (("", "lists no video; allowed: one ID a line"), (None, "No such file")):
+    for content, told in (("", "lists no video; allowed: one ID a line"), (None, "missing; allowed: a text file")):
         listed.unlink()
         if content is not None:
             listed.write_text(content)

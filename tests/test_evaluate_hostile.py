@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -140,3 +141,43 @@ def test_the_ground_truth_itself_is_perfect(evaluate, truth):
     code, report, errors = evaluate(truth, {"results": found})
     assert (code, errors) == (0, "")
     assert report["mAP"] == pytest.approx([1.0] * len(report["tiou"]))
+
+
+def test_a_pipe_in_place_of_a_list_of_videos_is_refused(evaluate, tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        code, _, errors = evaluate({"database": {}}, {"results": {}}, "--videos", str(path))
+        assert code == 2
+        assert f"error: {path}: is not a regular file; allowed: a text file with one ID a line\n" in errors
+
+
+def make(count, video="v{}", label="c{}", scored=False):
+    """Entries of many videos, a class each."""
+    found = {}
+    for number in range(count):
+        entry = {"label": label.format(number), "segment": [0, 1]} | ({"score": 0.5} if scored else {})
+        found[video.format(number)] = [entry]
+    return found
+
+
+def test_thousands_of_unknown_names_are_told_soon(evaluate):
+    """Each would be compared with each: hours."""
+    count = 4000
+    truth = {video: {"subset": "test", "annotations": own} for video, own in make(count).items()}
+    code, _, errors = evaluate({"database": truth}, {"results": make(count, "w{}", "d{}", scored=True)})
+    assert code == 2
+    assert errors.splitlines()[0].startswith("error: ")
+    assert "the ground truth has no such video; did you mean" in errors.splitlines()[0]
+    assert errors.splitlines()[-1] == f"... and {2 * count - 20} more"
+
+
+def test_more_pairs_than_memory_holds_are_refused_with_their_size(evaluate):
+    entries = [{"label": "Run", "segment": [n, n + 1]} for n in range(30_000)]
+    found = [entry | {"score": 0.5} for entry in entries] * 10
+    code, _, errors = evaluate(
+        {"database": {"a": {"subset": "test", "annotations": entries}}}, {"results": {"a": found}}
+    )
+    assert code == 2
+    assert (
+        "truth.json: 30000 annotations of one class in one video beside 300000 detections need about 536 GB" in errors
+    )

@@ -7,19 +7,26 @@ from dataclasses import dataclass
 from typing import Any
 
 SHOWN = 20  # allowed names that are listed
+COMPARED = 5000  # allowed names that may be what was meant
 ALLOWED = {dict: "a mapping", list: "a list", str: "a text"}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with an entry; ``countable``: the released evaluator gives a number all the same."""
+    """Something wrong with an entry; ``countable``: the released evaluator gives a number all the same.
+
+    What an ``unknown`` name may have meant is looked up only when the problem is told: thousands may have one.
+    """
 
     entry: str  # "results.VIDEO[3].score"; empty: the whole file
     text: str
     countable: bool = False
+    unknown: str | None = None
+    allowed: Collection[str] = ()
 
     def __str__(self) -> str:
-        return f"{self.entry}: {self.text}" if self.entry else self.text
+        told = self.text if self.unknown is None else f"{self.text}; {nearest(self.unknown, self.allowed)}"
+        return f"{self.entry}: {told}" if self.entry else told
 
 
 def wrong_truth(truth: Any, subset: str) -> Iterator[Problem]:
@@ -43,7 +50,7 @@ def wrong_truth(truth: Any, subset: str) -> Iterator[Problem]:
         for i, entry in enumerate(video["annotations"]):
             yield from _wrong_entry(entry, f"{where}.annotations[{i}]")
     if subset not in there:
-        yield Problem("database", f"no video in subset '{subset}'; {nearest(subset, there)}")
+        yield Problem("database", f"no video in subset '{subset}'", unknown=subset, allowed=there)
     elif not filled:
         yield Problem("database", f"subset '{subset}' has no annotated segment")
 
@@ -62,24 +69,26 @@ def wrong_predictions(predictions: Any, database: Mapping[str, Any], subset: str
     for name, found in predictions["results"].items():
         where = f"results.{name}"
         if name not in videos:
-            yield Problem(where, _unknown_video(name, database, videos, subset), countable=True)
+            yield _unknown_video(name, where, database, videos, subset)
         if not isinstance(found, list):
             yield Problem(where, f"{shown(found)}; allowed: a list of detections")
             continue
         for i, entry in enumerate(found):
             yield from _wrong_entry(entry, f"{where}[{i}]", scored=True)
             label = entry.get("label") if isinstance(entry, dict) else None
-            if isinstance(label, str) and label not in labels | unknown:
+            if isinstance(label, str) and label not in labels and label not in unknown:
                 unknown.add(label)
-                yield Problem(
-                    f"{where}[{i}].label", f"no class '{label}' in subset '{subset}'; {nearest(label, labels)}"
-                )
+                text = f"no class '{label}' in subset '{subset}'"
+                yield Problem(f"{where}[{i}].label", text, unknown=label, allowed=labels)
 
 
-def _unknown_video(name: str, database: Mapping[str, Any], videos: Mapping[str, Any], subset: str) -> str:
+def _unknown_video(
+    name: str, where: str, database: Mapping[str, Any], videos: Mapping[str, Any], subset: str
+) -> Problem:
     if name in database:
-        return f"this video is in subset '{database[name]['subset']}', not in '{subset}'"
-    return f"the ground truth has no such video; {nearest(name, videos)}"
+        text = f"this video is in subset '{database[name]['subset']}', not in '{subset}'"
+        return Problem(where, text, countable=True)
+    return Problem(where, "the ground truth has no such video", True, unknown=name, allowed=videos.keys())
 
 
 def _wrong_entry(entry: Any, where: str, scored: bool = False) -> Iterator[Problem]:
@@ -155,7 +164,7 @@ def nearest(name: str, allowed: Collection[str]) -> str:
     from difflib import get_close_matches
 
     names = sorted(allowed)
-    near = get_close_matches(name, names, 1, 0.5) or [n for n in names if n.lower() == name.lower()]
+    near = get_close_matches(name, names[:COMPARED], 1, 0.5) or [n for n in names if n.lower() == name.lower()]
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     hint = f"did you mean '{near[0]}'? " if near else ""
     return f"{hint}allowed: {', '.join(names[:SHOWN]) or 'none'}{more}"

@@ -15,7 +15,7 @@ import numpy as np
 
 from harness.data.findings import Findings
 from harness.data.segments import is_label, read_number, read_video
-from harness.errors import hint
+from harness.errors import MOST, hint
 from model.ranges import Amount, Count
 
 SPLITS = ("train", "test")
@@ -89,9 +89,12 @@ def read_classes(listing: Listing, findings: Findings) -> tuple[str, ...]:
     stated = listing.top.get("classes")
     if stated is None:
         classes = tuple(sorted({*used["train"], *used["test"]}))
-        for name in sorted(set(used["test"]) - set(used["train"])):
+        unlearnt = sorted(set(used["test"]) - set(used["train"]))
+        for name in unlearnt[:MOST]:
             text = f"label '{name}' is in test videos only ({used['test'][name]} times), so nothing can learn it"
             findings.error(listing.file, f"{text}; {hint(name, used['train'])}. If it is meant, list it in 'classes'")
+        if len(unlearnt) > MOST:
+            findings.error(listing.file, f"{len(unlearnt) - MOST} further labels are in test videos only")
     elif not isinstance(stated, list) or not all(isinstance(name, str) for name in stated):
         findings.error(listing.file, f"'classes' is {str(stated)[:60]!r}; expected a list of names")
         return ()
