@@ -178,6 +178,20 @@ def test_a_store_without_notes_loses_nothing_that_is_of_these_sources(place, cap
     assert len(list_trainings(place)) == 2
 
 
+@pytest.mark.parametrize("changed", [{"trainings": 3}, {"trainings": {"a": 5}}, {"data": 7}, {"data": [[]]}])
+def test_a_damaged_note_asks_for_nothing_and_is_written_again(place, capsys, changed):
+    (note,) = place.glob("runs/asked/*.json")
+    whole = json.loads(note.read_text())
+    note.write_text(json.dumps(whole | changed))
+    assert store(place, "--prune") == 0
+    assert "nothing to remove" in capsys.readouterr().out
+    assert ask(place) == 0
+    again = json.loads(note.read_text())
+    assert {name: again[name] for name in ("rows", "data", "trainings")} == {
+        name: whole[name] for name in ("rows", "data", "trainings")
+    }
+
+
 def test_removed_results_are_made_again(place):
     for folder in list_trainings(place):
         spoil_digest(folder / "training.json")

@@ -68,6 +68,22 @@ def test_lock_being_written_is_held_until_it_is_old(held, tmp_path, content):
     assert locks.Locks(tmp_path).acquire("t0")
 
 
+OTHER = [
+    *({"pid": pid} for pid in ("x", -1, 1.5, 10**30, None)),
+    *({"since": time} for time in ("x", 1e300, -1e300)),
+    *({"began": None}, {"host": 3}, {"more": 1}),
+]
+
+
+@pytest.mark.parametrize("changed", OTHER)
+def test_lock_of_any_content_is_free_once_it_is_old(held, tmp_path, changed):
+    path = locks.locate_lock(tmp_path, "t0")
+    path.write_text(json.dumps(json.loads(path.read_text()) | changed))
+    os.utime(path, (0, path.stat().st_mtime - locks.WRITING - 1))
+    assert locks.find_owner(tmp_path, "t0") is None
+    assert locks.Locks(tmp_path).acquire("t0")
+
+
 def test_of_many_that_see_a_dead_owner_one_takes_over(tmp_path):
     """Ten times ten threads at once, each a driver of its own."""
     for _ in range(10):

@@ -15,13 +15,14 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from harness.store.files import read_json
 from harness.store.results import training_folder
 
 BEAT = 15.0  # seconds between heartbeats
 WRITING = 5.0  # seconds that writing a lock may take
+LATEST = 1e11  # seconds since 1970, far beyond any, and process numbers
 STALE = 120.0  # seconds without a heartbeat after which an owner is gone
 
 
@@ -40,6 +41,15 @@ class Owner:
 
         return cls(socket.gethostname(), os.getpid(), Process().create_time(), time.time())
 
+    @classmethod
+    def of(cls, content: Any) -> "Owner":
+        """The owner that a lock names. TypeError, ValueError where it names none."""
+        owner = cls(**content)
+        named = isinstance(owner.host, str) and type(owner.pid) is int
+        if not named or not all(0 <= number < LATEST for number in (owner.pid, owner.began, owner.since)):
+            raise ValueError(content)
+        return owner
+
 
 def find_owner(root: Path, key: str) -> Owner | None:
     """Who has a training; None for nobody, or somebody who is gone."""
@@ -49,8 +59,8 @@ def find_owner(root: Path, key: str) -> Owner | None:
     if age is None or age > STALE:
         return None
     try:
-        owner = Owner(**content)
-    except TypeError:  # just being written, or by somebody who was killed there
+        owner = Owner.of(content)
+    except (TypeError, ValueError):  # just being written, or by somebody who was killed there
         return Owner("", 0, 0) if age < WRITING else None
     return None if has_ended(owner) else owner
 

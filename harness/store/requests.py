@@ -61,7 +61,7 @@ def note_request(study: "Study", root: Path) -> "Study":
     study = note_names(study, root)
     path, rows = locate_note(study, root), digest([flat(row.settings) for row in study.rows])
     known = read_json(path)
-    before = known if isinstance(known, dict) and known.get("rows") == rows else {}
+    before = known if is_note(known) and known.get("rows") == rows else {}
     scorings = {key: set(found) for key, found in before.get("trainings", {}).items()}
     for run in study.runs:
         scorings.setdefault(run.training_key, set()).add(run.scoring_key)
@@ -90,7 +90,14 @@ def read_requests(root: Path) -> Asked:
 
 
 def is_note(content: Any) -> bool:
-    return isinstance(content, dict) and isinstance(content.get("trainings"), dict)
+    """Whether what a file holds is a note: mappings and lists of names where they belong."""
+    if not isinstance(content, dict) or not isinstance(content.get("trainings"), dict):
+        return False
+    return all(map(is_names, [*content["trainings"].values(), content.get("data", [])]))
+
+
+def is_names(content: Any) -> bool:
+    return isinstance(content, list) and all(isinstance(name, str) for name in content)
 
 
 def list_caches(notes: Iterable[Mapping[str, Any]]) -> Iterable[str]:
