@@ -6,7 +6,6 @@ Exit codes: 0 done, 2 bad input (nothing was written), 130 interrupted.
 """
 
 import argparse
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from harness.cli import Parser, guard, positive
-from harness.errors import ConfigError, DataError, hint
+from harness.cli import Parser, check_file, check_output, guard, positive
+from harness.errors import ConfigError, DataError, hint, quote
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     from harness.compute.localize import Detections
     from harness.data.tools.unlabelled import Expected
     from harness.settings import Settings
+
+
+SHOWN = 20  # characters of a seed that is none
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run(arguments: argparse.Namespace) -> int:
     """Find the run, check the features, predict and write."""
     try:
+        check_places(arguments)
         trained = find_trained(arguments)
         with TemporaryDirectory() as folder:
             dataset, scores = score_videos(trained, arguments, Path(folder))
@@ -76,6 +79,20 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def check_places(arguments: argparse.Namespace) -> None:
+    """ConfigError lists what is wrong with folders and files of the command line, before any work."""
+    from harness.study.document import is_folder
+
+    errors = check_file(arguments.out, "--out")
+    if arguments.timelines:
+        errors += check_output(arguments.timelines, "--timelines")
+    for option, folder in (("--features", arguments.features), ("--output", arguments.output)):
+        if not is_folder(folder):
+            errors.append(f"{option}: {quote(folder)} is not a folder")
+    if errors:
+        raise ConfigError(errors)
+
+
 def find_trained(arguments: argparse.Namespace) -> Trained:
     """The trainings asked for. ConfigError where there are none, or where they are not finished."""
     name, _, rest = arguments.run.partition(":")
@@ -83,12 +100,13 @@ def find_trained(arguments: argparse.Namespace) -> Trained:
         return find_row(name, rest, arguments)
     from harness.store import results
     from harness.study.building import rebuild
+    from harness.study.document import is_folder
 
-    folder = Path(name) if Path(name).is_dir() else results.training_folder(arguments.output, name)
-    record = results.read_training(folder.parent.parent, folder.name)
+    folder = Path(name) if is_folder(Path(name)) else results.training_folder(arguments.output, name)
+    record = results.read_training(folder.parent.parent, folder.name) if is_folder(folder) else None
     if record is None:
         known = [path.name for path in (arguments.output / "store").glob("*") if path.is_dir()]
-        raise ConfigError([f"no training '{name}' in {arguments.output}; {hint(name, sorted(known)[:20])}"])
+        raise ConfigError([f"no training {quote(name)} in {arguments.output}; {hint(name, sorted(known)[:20])}"])
     if record["status"] != "ok":
         raise ConfigError([f"{folder}: the training ended as '{record['status']}'"])
     return Trained((folder,), rebuild(record["settings"]))
@@ -109,12 +127,10 @@ def find_row(name: str, rest: str, arguments: argparse.Namespace) -> Trained:
         raise ConfigError([f"{found.path}: no row '{row}'; {hint(row, rows)}"])
     grown = read_grown_records(found, arguments.output).study
     keys = {run.seed: run.training_key for run in grown.runs if run.row == rows[row].number}
-    if seed and (not seed.isdecimal() or int(seed) not in keys):
-        keys = {int(seed): ""} if seed.isdecimal() else {}
-    wanted = [int(seed)] if seed.isdecimal() else sorted(keys)
-    done = [keys[s] for s in wanted if (results.read_training(arguments.output, keys[s]) or {}).get("status") == "ok"]
+    wanted = [key for own, key in sorted(keys.items()) if seed in {"", str(own)}]
+    done = [key for key in wanted if (results.read_training(arguments.output, key) or {}).get("status") == "ok"]
     if not done:
-        seeds = f" seed {seed}" if seed else ""
+        seeds = f" seed {seed[:SHOWN]}" if seed else ""
         raise ConfigError([f"row {row}{seeds} of {name} is not trained here; python -m harness.run {name} trains it"])
     folders = tuple(results.training_folder(arguments.output, key) for key in done)
     return Trained(folders, rows[row].settings)
@@ -140,6 +156,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
 
 def read_expected(checkpoint: Mapping[str, Any], seconds: float | None) -> "Expected":
     """What new videos must be like; ``seconds`` goes before what the training videos say."""
+    from harness.data.annotations import LEAST_SECONDS, MOST_SECONDS
     from harness.data.tools.unlabelled import Expected
 
     about = checkpoint["data"]
@@ -147,8 +164,8 @@ def read_expected(checkpoint: Mapping[str, Any], seconds: float | None) -> "Expe
     length = known if seconds is None else seconds
     if length is None:
         raise DataError(["--snippet-seconds: the training videos differ in it; state it for the new videos"])
-    if not 0 < length < math.inf:
-        raise DataError([f"--snippet-seconds: {seconds}; expected a number above 0"])
+    if not LEAST_SECONDS <= length <= MOST_SECONDS:
+        raise DataError([f"--snippet-seconds: {length:g}; expected {LEAST_SECONDS:g} .. {MOST_SECONDS:g}"])
     return Expected(tuple(about["classes"]), tuple(about["streams"]), tuple(about["widths"]), float(length))
 
 

@@ -5,10 +5,12 @@ import socket
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote as escape
 
 from harness.cli import Parser, hear_signals
+from harness.errors import quote
 from harness.execute.leash import run_on_leash
+from harness.study.document import is_file
 from harness.track.database import find_address, is_damaged, locate_artifacts, locked, mend_locations
 from harness.track.pages import PORT, list_tables, move_pages
 
@@ -51,8 +53,8 @@ def refusal(output: Path, port: int) -> str:
     """Why the server cannot start; empty when it can."""
     if os.environ.get("MLFLOW_TRACKING_URI"):
         return "MLFLOW_TRACKING_URI is set: runs are tracked by that server; look there, or unset it"
-    if not (output / "mlflow.db").exists():
-        return f"'{output}' holds no tracked runs (mlflow.db); run a study first, or name its folder with --output"
+    if not is_file(output / "mlflow.db"):
+        return f"{quote(output)} holds no tracked runs (mlflow.db); run a study first, or name its folder with --output"
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -64,7 +66,7 @@ def refusal(output: Path, port: int) -> str:
 
 def server(output: Path, port: int) -> list[str]:
     """Arguments of ``mlflow``: this store, files served from where they lie, one worker."""
-    store, root = find_address(output), quote(locate_artifacts(output), safe=":/")
+    store, root = find_address(output), escape(locate_artifacts(output), safe=":/")
     paths = ["--backend-store-uri", store, "--default-artifact-root", root, "--no-serve-artifacts"]
     return ["server", *paths, "--host", LOCAL, "--port", str(port), "--workers", "1"]
 

@@ -1,7 +1,9 @@
 """``harness.predict``: on the test videos it gives the run's own detections; what does not fit is told before."""
 
 import json
+import os
 import shutil
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -140,6 +142,27 @@ def test_what_does_not_fit_is_told_and_nothing_is_written(place, tmp_path, capsy
         assert apply(place, target, out) == 2
         assert message in capsys.readouterr().err
     assert apply(place, row, out, "--snippet-seconds", "-1") == 2
+    assert not out.exists()
+
+
+def test_places_and_names_that_cannot_be_used_are_told_and_left_alone(place, tmp_path, capsys):
+    row, out, long = f"{place / 'two.yaml'}:full", tmp_path / "out.json", "x" * 5000
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    cases = {
+        "pipe' is there and is no regular file": (row, tmp_path / "pipe"),
+        "file' is a file, not a folder": (row, out, "--timelines", str(tmp_path / "file")),
+        "--timelines: '/proc' belongs to the kernel": (row, out, "--timelines", "/proc/x"),
+        "expected 0.001 .. 3600": (row, out, "--snippet-seconds", "1e308"),
+        "row full seed 99999999999999999999 of": (f"{row}:{'9' * 5000}", out),
+        "no training 'xxxx": (long, out),
+    }
+    for message, (target, path, *more) in cases.items():
+        assert apply(place, target, path, *more) == 2
+        assert message in capsys.readouterr().err
+    assert apply(place, row, out, features=Path(long)) == 2
+    assert "--features: 'xxxx" in capsys.readouterr().err
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     assert not out.exists()
 
 

@@ -1,8 +1,10 @@
 """What MLflow's pages show of a study: links, saved views, notes, how long runs lasted, files of a moved folder."""
 
 import json
+import os
 import shutil
 import socket
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -116,6 +118,10 @@ def test_addresses_lead_to_the_runs(root):
 def test_ui_refuses_what_it_cannot_show(tmp_path, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert "run a study first" in ui.refusal(tmp_path, 5000)
+    assert "run a study first" in ui.refusal(Path("x" * 5000), 5000)
+    os.mkfifo(tmp_path / "mlflow.db")
+    assert "run a study first" in ui.refusal(tmp_path, 5000), "opening a pipe would wait for ever"
+    (tmp_path / "mlflow.db").unlink()
     (tmp_path / "mlflow.db").touch()
     with socket.socket() as taken:
         taken.bind((ui.LOCAL, 0))

@@ -234,6 +234,14 @@ def test_bad_input_ends_with_2(made, tmp_path, capsys):
     assert "belongs to the kernel" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("points", ["nan", "inf", "-1", "101", "x"])
+def test_a_tolerance_that_tolerates_anything_is_refused(made, points, capsys):
+    with pytest.raises(SystemExit) as ended:
+        verify(*made, "--tolerance", points)
+    assert ended.value.code == 2
+    assert "is not a number from 0 to 100" in capsys.readouterr().err
+
+
 @given(finished=st.integers(1, 60), number=st.integers(1, 80))
 def test_runs_are_spread_evenly(finished, number):
     """Gaps differ by one at most, ends included half; the same each time."""

@@ -31,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     p = Parser("python -m harness.verify", description="Train finished runs again and compare.")
     p.add_argument("study", help="a study file, or the name of one in studies/")
     p.add_argument("--runs", type=positive, default=3, metavar="N", help="trainings, spread over the rows (default 3)")
-    p.add_argument("--tolerance", type=float, default=POINTS, metavar="POINTS", help="on another machine (default 2)")
+    p.add_argument("--tolerance", type=points, default=POINTS, metavar="POINTS", help="on another machine (default 2)")
     p.add_argument("--jobs", type=slots, metavar="N", help="runs at once (default: one per core, or per GPU)")
     for name, words in (("data", "data set"), ("base", "preset")):
         p.add_argument(f"--{name}", metavar="NAME", help=f"{words} that the study was run with")
@@ -40,6 +40,17 @@ def build_parser() -> argparse.ArgumentParser:
     p.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help="as the study was run with")
     p.add_argument("--output", type=Path, default=Path("mlruns"), metavar="DIR", help="results (default: mlruns)")
     return p
+
+
+def points(text: str) -> float:
+    """A difference of metrics in percent."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"'{text[:60]}' is not a number from 0 to 100")
+    return value
 
 
 def main(argv: Sequence[str] | None = None) -> int:
