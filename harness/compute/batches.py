@@ -22,6 +22,12 @@ def on_device(split: data.Split, device: torch.device) -> tuple[torch.Tensor, ..
     return tuple(features[:, m].to(device) for m in range(features.shape[1]))
 
 
+def send(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Values on a device. A GPU takes them from pinned memory, so that the host goes on while they are copied."""
+    here = torch.from_numpy(values)
+    return here.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else here.to(device)
+
+
 def make_batch(
     features: tuple[torch.Tensor, ...], split: data.Split, videos: np.ndarray, indices: np.ndarray, precision: str
 ) -> Batch:
@@ -30,7 +36,7 @@ def make_batch(
     ``encode`` computes in the precision of the features that it is given.
     """
     snippets, rows = distinct(split, videos, indices)
-    chosen = torch.from_numpy(snippets).to(features[0].device)
+    chosen = send(snippets, features[0].device)
     x = tuple(gather(stream, chosen, PRECISIONS[precision]) for stream in features)
     if snippets[0] < 0:  # padding is one row, and sorted the first
         for stream in x:
@@ -38,7 +44,7 @@ def make_batch(
     batch = assemble(x, split, videos, rows)
     if (indices >= 0).all():
         return batch
-    return replace(batch, lengths=torch.from_numpy((indices >= 0).sum(1)).to(chosen.device))
+    return replace(batch, lengths=send((indices >= 0).sum(1), chosen.device))
 
 
 def make_blended(
@@ -47,8 +53,8 @@ def make_blended(
     """As ``make_batch``, at real places (B, T) on the videos' time lines: linear between two snippets, or beyond."""
     left, share, rows = between(split, videos, places)
     device = features[0].device
-    weight = torch.from_numpy(np.append(share, 0)).to(features[0]).unsqueeze(-1)
-    chosen = torch.from_numpy(left).to(device)
+    weight = send(np.append(share, 0), device).to(features[0].dtype).unsqueeze(-1)
+    chosen = send(left, device)
     right = (chosen + 1).clamp_max(len(features[0]) - 1)
     x = []
     for stream in features:
@@ -60,7 +66,7 @@ def make_blended(
 def assemble(x: tuple[torch.Tensor, ...], split: data.Split, videos: np.ndarray, rows: np.ndarray) -> Batch:
     """The rows ``x`` of ``videos`` as a batch, with what is known of these."""
     known = (rows, split.labels[videos], videos, split.lengths[videos])
-    index, labels, numbers, sizes = (torch.from_numpy(values).to(x[0].device) for values in known)
+    index, labels, numbers, sizes = (send(values, x[0].device) for values in known)
     return Batch(x, index, labels, videos=numbers, sizes=sizes)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from harness import data
-from harness.compute.batches import EVALUATION_VIDEOS, make_batch, make_blended
+from harness.compute.batches import EVALUATION_VIDEOS, make_batch, make_blended, send
 from harness.compute.clocks import ended
 from harness.compute.localize import detect
 from harness.data.sampling import count_positions, draw_snippets, list_snippets, stratified, uniform
@@ -66,7 +66,7 @@ def blend(
 def read_clocks(carried: Carried, videos: np.ndarray) -> Tensor | None:
     """The clocks of these training videos, (B, n + 1), NaN beyond each one's end; None: there are none."""
     clocks = carried.memory.get("clock")
-    return None if clocks is None else clocks[torch.from_numpy(videos).to(clocks.device)]
+    return None if clocks is None else clocks[send(videos, clocks.device)]
 
 
 def refresh(case: Case, carried: Carried, features: Features, train: data.Split, training: Training) -> Carried:
