@@ -24,6 +24,8 @@ SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)  # disk or quota full, read-only
 AGAIN = 0.01  # seconds until a signal that was dropped is raised again
 LONGEST = 18  # digits of a whole number
+FOLDERS = ("store", "data", "reports", "asked", "searches")  # in a folder of results
+FILES = ("names.json", "store.lock", "mlflow.lock")
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -40,14 +42,22 @@ def guard(command: Callable[[], int]) -> int:
         except KeyboardInterrupt:
             code = 128 + signal.SIGINT
         except OSError as error:
-            if error.errno not in NO_ROOM:
-                raise
-            print(f"{error}: finished runs are kept; with room, the same command goes on from there", file=sys.stderr)
-            code = 1
+            code = tell_denied(error)
         if not heard:
             return code
         print("interrupted: finished runs are kept; the same command goes on from there", file=sys.stderr)
         return 128 + heard[0]
+
+
+def tell_denied(error: OSError) -> int:
+    """Say what the machine does not allow, no room or no right; other errors are raised on."""
+    if error.errno in NO_ROOM:
+        print(f"{error}: finished runs are kept; with room, the same command goes on from there", file=sys.stderr)
+    elif isinstance(error, PermissionError) and error.filename:
+        print(f"{error.filename}: {error.strerror}; what is finished is kept", file=sys.stderr)
+    else:
+        raise error
+    return 1
 
 
 def open_closed() -> None:
@@ -186,6 +196,13 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def whole(text: str) -> int:
+    """A whole number from 0 on."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= LONGEST):
+        raise argparse.ArgumentTypeError(f"'{text[:60]}' is not a whole number from 0 on, of {LONGEST} digits at most")
+    return int(text)
+
+
 def slots(text: str) -> int:
     """A number of processes that a machine can hold."""
     most = 64 * (os.cpu_count() or 1)
@@ -215,11 +232,27 @@ def check_output(root: Path, option: str = "--output") -> list[str]:
         if there.resolve().is_relative_to("/proc") or there.resolve().is_relative_to("/sys"):
             return [f"{option}: '{there}' belongs to the kernel and holds no files"]
         if there.is_dir():
-            return [] if os.access(there, os.W_OK) else [f"{option}: '{there}' cannot be written"]
+            return check_parts(root, option) if there == root else check_access(there, option)
         kind = "a link to nothing" if there.is_symlink() and not there.exists() else "a file"
         return [f"{option}: '{there}' is {kind}, not a folder"]
     except (OSError, RuntimeError, ValueError) as error:
         return [tell_unusable(root, error, option)]
+
+
+def check_parts(root: Path, option: str) -> list[str]:
+    """What is wrong with a folder that is there, and with what of results it may hold."""
+    errors = check_access(root, option)
+    for name in FOLDERS:
+        if os.path.lexists(root / name):
+            there = (root / name).is_dir()
+            told = f"{option}: '{root / name}' is a file, not a folder"
+            errors += check_access(root / name, option) if there else [told]
+    wrong = [root / name for name in FILES if (root / name).is_dir()]
+    return errors + [f"{option}: '{path}' is a folder, not a file" for path in wrong]
+
+
+def check_access(folder: Path, option: str) -> list[str]:
+    return [] if os.access(folder, os.W_OK) else [f"{option}: '{folder}' cannot be written"]
 
 
 def check_file(path: Path, option: str) -> list[str]:

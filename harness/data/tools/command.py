@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.cli import Parser, guard, terminal
+from harness.cli import Parser, check_file, check_output, guard, terminal, whole
 from harness.data.knobs import SCALES
 from harness.data.tools.converting import LAYOUTS, convert, write_synthetic
 from harness.data.tools.importing import RECORDINGS, import_recordings
@@ -19,6 +19,7 @@ from harness.errors import ConfigError
 
 DATA = "a data set of studies/data, or a folder"
 NEW = "a new folder"
+PICTURES = (".png", ".pdf", ".svg", ".jpg")
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -42,13 +43,13 @@ def build_parser() -> argparse.ArgumentParser:
     synthetic = commands.add_parser("synthetic", help="write the embedded data set as a folder")
     synthetic.add_argument("--out", type=Path, required=True, metavar="DIR", help=NEW)
     synthetic.add_argument("--scale", choices=tuple(SCALES), default="default", help="default: %(default)s")
-    synthetic.add_argument("--seed", type=int, default=0, help="generator seed (default: 0)")
+    synthetic.add_argument("--seed", type=whole, default=0, help="generator seed (default: 0)")
     published = commands.add_parser("import", help="make a data set of published recordings")
     published.add_argument("recordings", choices=tuple(RECORDINGS), help="which")
     published.add_argument("source", type=Path, metavar="SRC", help="the files as published")
     published.add_argument("out", type=Path, metavar="OUT", help=NEW)
     published.add_argument("--bounds", type=Path, metavar="FILE", help="actrectut: cut clips as this gt.json says")
-    published.add_argument("--seed", type=int, default=0, help="actrectut: of the clips' lengths (default: 0)")
+    published.add_argument("--seed", type=whole, default=0, help="actrectut: of the clips' lengths (default: 0)")
     return out
 
 
@@ -61,12 +62,27 @@ def main(argv: Sequence[str] | None = None) -> int:
 def run_command(arguments: argparse.Namespace) -> int:
     """Run one command; what is wrong with its input goes to stderr."""
     try:
+        if errors := check_out(arguments):
+            raise ConfigError(errors)
         with show_progress() as tick:
             show = COMMANDS[arguments.command](arguments, tick)
         return show()
     except ConfigError as error:
         print(*error.errors, sep="\n", file=sys.stderr)
         return 2
+
+
+def check_out(arguments: argparse.Namespace) -> list[str]:
+    """What is wrong with where a command is to write, before any work."""
+    out: Path | None = getattr(arguments, "out", None)
+    if out is None:
+        return check_output(Path(), "--out") if arguments.command == "describe" else []
+    if arguments.command != "describe":
+        return check_output(out, NEW)
+    errors = check_file(out, "--out")
+    if out.suffix and out.suffix not in PICTURES:
+        errors.append(f"--out: a picture as '{out.suffix[:20]}'; allowed: {', '.join(PICTURES)}")
+    return errors
 
 
 def run_check(arguments: argparse.Namespace, tick: Callable[[int, int], None]) -> Callable[[], int]:
