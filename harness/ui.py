@@ -42,8 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def prepare_pages(output: Path, port: int) -> None:
     """Let files be found where the folder lies now and links lead to this port; say where each table is shown."""
     with locked(output):
-        if not is_damaged(output):
-            mend_locations(output)
+        mend_locations(output)
         move_pages(output, port)
     for experiment, address in list_tables(output):
         print(f"{experiment}: {address}")
@@ -61,6 +60,10 @@ def refusal(output: Path, port: int) -> str:
             probe.bind((LOCAL, port))
         except (OSError, OverflowError) as error:
             return f"--port {port}: {error}; choose another, for example {port + 1}"
+    if is_damaged(output):
+        return (
+            f"'{output / 'mlflow.db'}' is damaged; python -m harness.track sync STUDY --output {output} makes it anew"
+        )
     return ""
 
 

@@ -127,6 +127,7 @@ def test_ui_refuses_what_it_cannot_show(tmp_path, monkeypatch):
         taken.bind((ui.LOCAL, 0))
         taken.listen()
         assert "choose another" in ui.refusal(tmp_path, taken.getsockname()[1])
+    assert "is damaged; python -m harness.track sync" in ui.refusal(tmp_path, 0)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://team:5000")
     assert "by that server" in ui.refusal(tmp_path, 5000)
     assert database.find_address(tmp_path) == "http://team:5000"
