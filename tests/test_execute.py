@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from multiprocessing.context import SpawnProcess
 
 import pytest
 
@@ -159,6 +161,27 @@ def gone(group):
             return True
         time.sleep(0.1)
     return False
+
+
+def test_an_interrupt_while_a_worker_starts_waits_until_it_can_be_ended(tmp_path, monkeypatch):
+    """It reaches a driver that blocks it by way of any other thread; half a worker could not be ended."""
+    start, started = SpawnProcess.start, []
+
+    def interrupt():
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.raise_signal(signal.SIGINT)
+
+    def start_interrupted(process):
+        other = threading.Thread(target=interrupt)
+        other.start()
+        other.join()
+        start(process)
+        started.append(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", start_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run([workers.job(tmp_path, "t0", workers.SLOW)], slots=1)
+    assert [process.is_alive() for process in started] == [False]
 
 
 def test_ctrl_c_ends_the_workers_and_keeps_what_is_finished(tmp_path):

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection, wait
 from typing import Any
 
 from harness.execute.events import DIED, LENIENT, Event, OnEvent, Policy, Slot, Worker
-from harness.execute.process import PATIENCE, Message, block_interrupts, serve, tell_cause
+from harness.execute.process import PATIENCE, Message, block_interrupts, hold_signals, serve, tell_cause
 from harness.execute.queue import Queue
 from harness.execute.slots import environment
 from harness.execute.worker import work
@@ -98,10 +98,11 @@ class Seat:
         resource_tracker.ensure_running()  # before SIGINT is blocked: starting it unblocks SIGINT
         self.connection, theirs = context.Pipe()
         beat = min(BEAT, self.policy.stall / 4)
-        self.process = context.Process(target=serve, args=(theirs, self.worker, beat), daemon=True)
+        process = context.Process(target=serve, args=(theirs, self.worker, beat), daemon=True)
         self.used = 0.0
-        with environment(self.slot), block_interrupts():
-            self.process.start()
+        with hold_signals(), environment(self.slot), block_interrupts():
+            process.start()
+            self.process = process  # one that is not started cannot be ended
         theirs.close()
 
     def listen(self, queue: Queue) -> None:

@@ -72,6 +72,24 @@ def block_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+@contextlib.contextmanager
+def hold_signals() -> Iterator[None]:
+    """Let signals that would raise wait until the block's end; blocking them is not enough, other threads take them."""
+    known = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    mine = threading.current_thread() is threading.main_thread()
+    before = {number: signal.getsignal(number) for number in known if mine and callable(signal.getsignal(number))}
+    waiting: list[int] = []
+    for number in before:
+        signal.signal(number, lambda heard, frame: waiting.append(heard))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        for heard in waiting[:1]:
+            signal.raise_signal(heard)
+
+
 def tell_cause(exitcode: int | None) -> str:
     """What a process died of."""
     if exitcode is None or exitcode >= 0:
