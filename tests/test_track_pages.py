@@ -29,7 +29,7 @@ def test_views_show_the_table_and_the_seeds(root):
     start = f"http://127.0.0.1:5000/#/experiments/{report.info.experiment_id}/runs?viewStateShareKey="
     assert address == f"{start}table-paper"
     table = json.loads(json.loads(tags["mlflow.sharedViewState.table-paper"])["state"])
-    assert table["selectedColumns"] == [f"metrics.`{what}/mAP_0.5`" for what in ("mean", "std", "paper")]
+    assert table["selectedColumns"] == [f"metrics.`{what}/mAP_0.5`" for what in ("mean", "paper", "std")]
     found = client.search_runs([report.info.experiment_id], table["searchFilter"], order_by=[table["orderByKey"]])
     assert [run.info.run_name for run in found] == ["r1 label 1", "r2 label 2"]
     known = {f"metrics.`{name}`" for run in found for name in run.data.metrics}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 TAG = "mlflow.sharedViewState."
 LONGEST = 18_000  # characters of a view; MLflow takes 20,000 in a tag
 NAME = "attributes.`Run Name`"
-WIDTHS = {"name": 300, "number": 92}  # of columns, in pixels
+WIDTHS = {"name": 270, "number": 92}  # of columns, in pixels
 
 
 def name_view(study: "Study", kind: str) -> str:
@@ -31,7 +31,8 @@ def list_views(study: "Study", now: int) -> dict[str, str]:
     variant = name_variant(study)
     printed = [series.spell(column.name) for column in study.columns]
     scored = [series.spell(column.metric) for column in study.columns]
-    table = [f"metrics.`{what}/{name}`" for name in printed for what in ("mean", "std", "paper")]
+    table = [f"metrics.`{what}/{name}`" for name in printed for what in ("mean", "paper")]
+    table += [f"metrics.`std/{name}`" for name in printed]  # a page of usual width shows the first few columns
     seeds = ["params.`row`", "params.`seed`", *(f"metrics.`test/{name}`" for name in dict.fromkeys(scored))]
     by_row = {"aggregateFunction": "average", "groupByKeys": [{"mode": "param", "groupByData": "row"}]}
     return {
