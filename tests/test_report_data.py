@@ -6,7 +6,7 @@ import pytest
 
 from harness import data, study
 from harness.errors import ConfigError
-from harness.report import datasets, layout, tables, writing
+from harness.report import datasets, layout, page, tables, writing
 from harness.store import records
 
 from support import stores
@@ -63,3 +63,12 @@ def test_rows_of_many_settings_are_lists_not_a_table_of_a_hundred_columns(tmp_pa
     assert "case.baseline basnet" in mine
     assert "case.sigma" not in mine, "as in the preset"
     assert "<summary>All 330 differences</summary>" in html
+
+
+def test_an_empty_cell_keeps_no_room_on_a_narrow_screen_and_settings_are_symbols():
+    empty = f"{layout.DASH}{layout.FIGURE_SPACE * 6}"
+    assert str(page.mark_spread(empty)) == f'{layout.DASH}<span class="pad">{layout.FIGURE_SPACE * 6}</span>'
+    assert str(page.mark_spread("40.0 ± 1.4")) == '40.0<span class="spread"> ± 1.4</span>'
+    assert str(page.mark_spread("40.0")) == "40.0"
+    symbols = page.make_environment().filters["symbols"]
+    assert str(symbols("case.sigma = 0.1 over case.sigma = inf")) == "σ = 0.1 over σ = inf"

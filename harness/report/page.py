@@ -18,9 +18,9 @@ from harness.errors import ConfigError
 from harness.report import provenance
 from harness.report.content import Report
 from harness.report.datasets import list_holdings
-from harness.report.layout import group_heads, lay_out
+from harness.report.layout import FIGURE_SPACE, group_heads, lay_out
 from harness.report.matrix import name_line, shorten_words
-from harness.report.notation import format_html
+from harness.report.notation import format_html, spell_settings
 from harness.store.records import find_differences
 from harness.study import keys, presets
 
@@ -38,7 +38,7 @@ def make_environment() -> Environment:
         loader=PackageLoader("harness.report", "templates"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     out.filters["evidence"] = wording.evidence_text
-    out.filters["symbols"] = lambda text: Markup(format_html(text))  # escapes before it marks up
+    out.filters["symbols"] = lambda text: Markup(format_html(spell_settings(text)))  # escapes before it marks up
     out.filters["inline"] = inline_picture
     out.filters["counted"] = wording.count_word
     out.filters["number"] = wording.say_number
@@ -61,8 +61,11 @@ def inline_picture(path: Path) -> str:
 
 
 def mark_spread(text: str) -> Markup:
-    """A cell; its standard deviation stands beneath the mean on a narrow screen."""
+    """A cell; on a narrow screen its standard deviation stands beneath the mean, and nothing keeps room for it."""
     mean, sign, spread = text.partition(" ± ")
+    if text.endswith(FIGURE_SPACE):
+        shown = text.rstrip(f" {FIGURE_SPACE}")
+        return Markup(f'{format_html(shown)}<span class="pad">{text[len(shown) :]}</span>')
     behind = f'<span class="spread"> ± {format_html(spread)}</span>' if sign else ""
     return Markup(format_html(mean) + behind)
 
