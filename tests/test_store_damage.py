@@ -135,3 +135,15 @@ def test_predictions_of_earlier_versions_are_read(name, pack, tmp_path):
     assert results.read_predictions(tmp_path, "t", "s") == found
     (folder / results.PREDICTIONS).write_bytes(b"BZh9 cut off")  # written over them by this version, and damaged
     assert results.read_predictions(tmp_path, "t", "s") == {}
+
+
+@pytest.mark.parametrize(
+    "changed", [{"status": "failed", "reason": None}, {"seconds": 3}, {"seconds": {}}, {"status": []}, {"reason": 1}]
+)
+def test_a_record_that_does_not_say_how_a_training_ended_is_damaged(root, changed):
+    path = next(root.glob("store/*/training.json"))
+    content = json.loads(path.read_text())
+    assert results.read_training(root, path.parent.name) is not None
+    path.write_text(json.dumps(content | changed))
+    assert results.read_training(root, path.parent.name) is None
+    assert results.find_damage(root, path.parent.name, []) == [path]

@@ -143,7 +143,7 @@ def list_durations(root: Path, jobs: Iterable[Job]) -> list[float]:
     records = [results.read_training(root, name) for name in folders]
     finished = [record for record in records if record and record["status"] == "ok"]
     alike = [record for record in finished if tell_scale(record["settings"]) in scales]
-    return [float(record["seconds"]["total"]) for record in alike]
+    return [float(record["seconds"]["total"]) for record in alike if "seconds" in record]
 
 
 def tell_scale(settings: Mapping[str, Any]) -> tuple[Any, ...]:

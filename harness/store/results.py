@@ -134,7 +134,15 @@ def was_cut_off(root: Path, key: str, scorings: Iterable[str]) -> bool:
 def read_training(root: Path, key: str) -> dict[str, Any] | None:
     """training.json; None where there is none or where it, or a file it speaks of, is damaged."""
     record = read_record(training_folder(root, key) / "training.json", key)
-    return record if record and record.get("status") in STATUSES else None
+    return record if record and tells_outcome(record) else None
+
+
+def tells_outcome(record: Mapping[str, Any]) -> bool:
+    """Whether a record says how a training ended: why where it did not end well, and its seconds where it has any."""
+    seconds = record.get("seconds", {"total": 0.0})
+    timed = isinstance(seconds, dict) and isinstance(seconds.get("total"), int | float)
+    reason = record.get("reason", "" if record.get("status") == "ok" else None)
+    return record.get("status") in STATUSES and timed and isinstance(reason, str)
 
 
 def read_result(root: Path, training_key: str, scoring_key: str) -> dict[str, Any] | None:
@@ -173,8 +181,10 @@ def is_time(text: Any) -> bool:
 def find_damage(root: Path, training_key: str, scoring_keys: Iterable[str]) -> list[Path]:
     """Records that are there but cannot be used: damaged themselves, another key's, or without their files."""
     folder = training_folder(root, training_key)
-    wanted = {folder / "training.json": training_key} | {folder / key / "result.json": key for key in scoring_keys}
-    return [path for path, own in wanted.items() if path.exists() and read_record(path, own) is None]
+    training = folder / "training.json"
+    wanted = {folder / key / "result.json": key for key in scoring_keys}
+    damaged = [training] if training.exists() and read_training(root, training_key) is None else []
+    return damaged + [path for path, own in wanted.items() if path.exists() and read_record(path, own) is None]
 
 
 def read_predictions(root: Path, training_key: str, scoring_key: str) -> Mapping[str, Any]:
