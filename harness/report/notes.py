@@ -30,6 +30,8 @@ def describe_measurement(study: "Study") -> list[str]:
     out = [f"Measured {scope}; mean ± sample standard deviation over seeds."]
     if claims.synthetic(study):
         out.append("The embedded data set is a test bed, not evidence about THUMOS14.")
+    elif any(row.paper for row in study.rows):
+        out.append("Numbers called paper are as printed there, for THUMOS14 or ActivityNet.")
     if claims.mechanics(study):
         out.append("Tiny scale: it checks mechanics, never findings.")
     if study.until and not claims.mechanics(study):
