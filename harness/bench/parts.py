@@ -19,7 +19,8 @@ from harness.data.sampling import stratified
 from model.baselines import load
 
 PRECISIONS = ("fp32", "bf16")
-SQUARE = 2048  # side of the matrices whose product gives the machine's rate
+SIDES = (256, 512, 1024, 2048)  # of the matrices whose product gives the machine's rate
+ENOUGH = 0.5  # seconds for five products, after which no larger ones are tried
 STEP_PARTS = (
     "sampling",
     "baseline",
@@ -86,10 +87,16 @@ def reach_roof(subject: Subject, seconds: Seconds) -> dict[str, dict[str, float]
 
 
 def measure_rate(precision: str) -> float:
-    """Operations a second of a large matrix product on this machine, now."""
-    a = torch.randn(SQUARE, SQUARE).to(batches.PRECISIONS[precision])
-    seconds = time_in_turn({"product": lambda: a @ a}, 5)["product"]
-    return 2 * SQUARE**3 / summarise(seconds)["median"]
+    """Operations a second of a large matrix product on this machine, now.
+
+    Of the largest that is tried: a processor without instructions for bfloat16 takes minutes for one of SIDES[-1].
+    """
+    for side in SIDES:
+        a = torch.randn(side, side).to(batches.PRECISIONS[precision])
+        seconds = time_in_turn({"product": partial(torch.matmul, a, a)}, 5)["product"]
+        if sum(seconds) > ENOUGH:
+            break
+    return 2 * side**3 / summarise(seconds)["median"]
 
 
 def time_step_parts(subject: Subject, rounds: int) -> Seconds:
