@@ -191,15 +191,18 @@ class Parser(argparse.ArgumentParser):
 
 def positive(text: str) -> int:
     """A whole number above 0."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= LONGEST and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"'{text[:60]}' is not a whole number above 0, of {LONGEST} digits at most")
-    return int(text)
+    return read_number(text, 1, "above 0")
 
 
 def whole(text: str) -> int:
     """A whole number from 0 on."""
-    if not (text.isascii() and text.isdecimal() and len(text) <= LONGEST):
-        raise argparse.ArgumentTypeError(f"'{text[:60]}' is not a whole number from 0 on, of {LONGEST} digits at most")
+    return read_number(text, 0, "from 0 on")
+
+
+def read_number(text: str, least: int, words: str) -> int:
+    """A whole number of at least ``least``, which ``words`` say."""
+    if not (text.isascii() and text.isdecimal() and len(text) <= LONGEST and int(text) >= least):
+        raise argparse.ArgumentTypeError(f"'{text[:60]}' is not a whole number {words}, of {LONGEST} digits at most")
     return int(text)
 
 

@@ -44,13 +44,21 @@ class DataError(ConfigError):
     """Bad data or a bad data setting; ``errors`` lists every finding, one line each."""
 
 
-def hint(name: str, allowed: Iterable[str]) -> str:
+def hint(name: str, allowed: Iterable[str], listed: int = LISTED, compared: int = COMPARED) -> str:
     """The nearest allowed name and all of them, of very many the first, as the end of a message."""
     names = list(allowed)
-    near = get_close_matches(name[:LONGEST], names[:COMPARED], 1, 0.5)
+    near = get_close_matches(name[:LONGEST], names[:compared], 1, 0.5)
     near = near or [n for n in names if n.lower() == name.lower()]
-    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {', '.join(names[:LISTED]) or 'none'}{more}"
+    more = f" and {len(names) - listed} more" if len(names) > listed else ""
+    return (f"did you mean '{near[0]}'? " if near else "") + f"allowed: {', '.join(names[:listed]) or 'none'}{more}"
+
+
+def tell_lack(needed: float) -> str:
+    """What an allocation of ``needed`` bytes lacks on this machine; empty where it fits."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed <= there:
+        return ""
+    return f"about {needed / 2**30:,.0f} GB of memory; this machine has {there / 2**30:,.0f} GB"
 
 
 def quote(name: object) -> str:

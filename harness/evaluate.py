@@ -9,7 +9,6 @@ what the released evaluator counts (a score that is a text as the number it spel
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.cli import Parser, guard
-from harness.errors import escape, hint
+from harness.errors import escape, hint, tell_lack
 
 if TYPE_CHECKING:
     import numpy as np
@@ -81,11 +80,8 @@ def refuse_size(task: Task) -> str:
 
     counts = [np.unique(segments[:, 2], return_counts=True)[1].max(initial=0) for segments in task.segments]
     most, detections = int(max(counts, default=0)), len(task.detections.score)
-    needed, there = PAIR * most * detections, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed <= there:
-        return ""
-    what = f"{most} annotations of one class in one video beside {detections} detections"
-    return f"{what} need about {needed / 2**30:,.0f} GB of memory; this machine has {there / 2**30:,.0f} GB"
+    lack = tell_lack(PAIR * most * detections)
+    return lack and f"{most} annotations of one class in one video beside {detections} detections need {lack}"
 
 
 def number_names(names: Iterable[str]) -> dict[str, int]:

@@ -135,13 +135,13 @@ def list_paper(base: str, data: str | None, sets: tuple[str, ...], root: Path) -
 
 def plan_tests(study: "Study", root: Path) -> Mapping[str, Test]:
     """The test of each contrast that a study asserts; a study of one's own is a family of its own."""
-    own = list_asserted(study)
+    own, shipped, looks = list_asserted(study), is_shipped(study), looks_of(study)
     tests: dict[str, Test] = {}
     for preset in dict.fromkeys(entry.preset for entry in own):
         base = study.base if " and " in preset else preset
-        paper = list_paper(base, study.data_asked, study.sets, root) if is_shipped(study) else ()
+        paper = list_paper(base, study.data_asked, study.sets, root) if shipped else ()
         family = [entry for entry in (*paper, *own) if entry.preset == preset]
-        tests |= share_error(family, looks_of(study))
+        tests |= share_error(family, looks)
     return {entry.contrast: tests[entry.contrast] for entry in own}
 
 

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from harness.errors import hint
+
 SHOWN = 20  # allowed names that are listed
 COMPARED = 5000  # allowed names that may be what was meant
 ALLOWED = {dict: "a mapping", list: "a list", str: "a text"}
@@ -25,7 +27,9 @@ class Problem:
     allowed: Collection[str] = ()
 
     def __str__(self) -> str:
-        told = self.text if self.unknown is None else f"{self.text}; {nearest(self.unknown, self.allowed)}"
+        told = self.text
+        if self.unknown is not None:
+            told += f"; {hint(self.unknown, sorted(self.allowed), SHOWN, COMPARED)}"
         return f"{self.entry}: {told}" if self.entry else told
 
 
@@ -157,14 +161,3 @@ def shown(value: Any) -> str:
     if len(text) > 60:
         text = text[:57] + "..."
     return f"the text {text}" if isinstance(value, str) else text
-
-
-def nearest(name: str, allowed: Collection[str]) -> str:
-    """The nearest allowed name, and (the first of) all of them: the end of a message."""
-    from difflib import get_close_matches
-
-    names = sorted(allowed)
-    near = get_close_matches(name, names[:COMPARED], 1, 0.5) or [n for n in names if n.lower() == name.lower()]
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    hint = f"did you mean '{near[0]}'? " if near else ""
-    return f"{hint}allowed: {', '.join(names[:SHOWN]) or 'none'}{more}"

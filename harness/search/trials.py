@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from harness import data
+from harness.claims.wording import say_number
 from harness.errors import ConfigError
 from harness.execute.events import DIED, Event, RunJobs, Slot
 from harness.execute.pool import run_local
@@ -107,7 +108,7 @@ class TrainingEvaluator:
 
     def count(self, left: set[str]) -> None:
         """Say how many trainings are still to end."""
-        self.busy(f"{len(left)} training{'' if len(left) == 1 else 's'} to go before trials are told")
+        self.busy(f"{say_number(len(left), 'training')} to go before trials are told")
 
     def hear(self, attempt: int, lost: list[Job], left: set[str], event: Event) -> None:
         """Say what failed, with its log; keep in mind what is tried again."""

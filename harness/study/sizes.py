@@ -1,10 +1,10 @@
 """Memory that settings need, roughly and from below: what no machine holds is refused before it is allocated."""
 
-import os
 from collections.abc import Iterator, Mapping
 from math import exp
 from typing import Any
 
+from harness.errors import tell_lack
 from harness.settings import Settings
 from harness.study.document import Mark
 from harness.study.layers import Layer, list_leaves
@@ -19,12 +19,10 @@ KNOBS = "source.knobs."
 
 def check_memory(state: Layer, settings: Settings, errors: list[str]) -> None:
     """Refuse a row that needs more memory than this machine has, at the setting that asks for most."""
-    most = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for needed, paths in estimate_parts(settings):
-        if needed > most:
+        if lack := tell_lack(needed):
             path = max(paths, key=lambda path: measure_growth(path, settings))
-            room = f"about {needed / 2**30:,.0f} GB of memory; this machine has {most / 2**30:,.0f} GB"
-            errors.append(f"{locate(state, path)}: {path}: {get_value(settings, path)!r} needs {room}")
+            errors.append(f"{locate(state, path)}: {path}: {get_value(settings, path)!r} needs {lack}")
             return
 
 

@@ -20,7 +20,7 @@ SHOWN = 4  # videos in one figure
 LENGTHS, ACTIONS = (60, 900), 25  # snippets, and actions at most, of a video that is easily read
 BOXES = 3  # regions of a kind that are boxed in one video
 SHORTEST = 0.015  # of a video, that a boxed region takes
-LAST = " better, worse, missed, false alarm"  # entries of the legend, after those of curves
+LAST = ("better", "worse", "missed", "false alarm")  # entries of the legend, after those of curves
 PANEL, TOP = 1.3, 0.55  # inches
 
 
@@ -169,7 +169,7 @@ def finish(figure: "Figure", panels: Sequence["Axes"]) -> None:
     for axes in panels:
         handles, labels = axes.get_legend_handles_labels()
         known |= dict(zip(labels, handles))
-    known = dict(sorted(known.items(), key=lambda entry: LAST.find(entry[0])))
+    known |= {name: known.pop(name) for name in LAST if name in known}
     height = TOP + PANEL * len(panels)
     figure.tight_layout(rect=(0, 0, 1, 1 - 0.3 / height), h_pad=0.6)
     figure.legend(list(known.values()), list(known), loc="upper center", ncols=len(known))
