@@ -41,6 +41,10 @@ def guard(command: Callable[[], int]) -> int:
             code = command() if is_somewhere() else 2
         except KeyboardInterrupt:
             code = 128 + signal.SIGINT
+        except RuntimeError as error:
+            if not isinstance(error.__cause__, Interrupted):  # Python wraps what is raised while a class is made
+                raise
+            code = 128 + signal.SIGINT
         except OSError as error:
             code = tell_denied(error)
         if not heard:

@@ -16,12 +16,12 @@ COMMANDS = ("run", "report", "search", "predict", "evaluate", "verify", "bench",
 
 @pytest.fixture
 def interrupted(tmp_path):
-    """A function that runs a command in which the first import of argparse is hit by SIGINT."""
-    (tmp_path / "argparse.py").write_text(
-        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(5)\nprint('went on')\n"
-    )
+    """A function that runs a command in which the first import of a module is hit by SIGINT."""
 
-    def run(command, **options):
+    def run(command, module="argparse", **options):
+        (tmp_path / f"{module}.py").write_text(
+            "import os, time\nos.kill(os.getpid(), 2)\ntime.sleep(5)\nprint('went on')\n"
+        )
         environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{HOME}"}
         call = [sys.executable, *command]
         return subprocess.run(call, env=environment, capture_output=True, text=True, check=False, timeout=60, **options)
@@ -32,6 +32,12 @@ def interrupted(tmp_path):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_an_interrupted_import_says_nothing(name, interrupted):
     done = interrupted(["-m", f"harness.{name}", "--help"], **faults.HEARING)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_no_import_comes_before_the_signal_is_minded(interrupted):
+    """``signal`` is Python code and imports more of it."""
+    done = interrupted(["-m", "harness.run", "--help"], module="signal", **faults.HEARING)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
@@ -47,28 +53,6 @@ def test_an_import_by_others_changes_no_handler():
     code = "import signal, harness; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
     environment = os.environ | {"PYTHONPATH": str(HOME)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60, **faults.HEARING)
-
-
-def test_a_signal_that_python_drops_is_heard_without_a_word():
-    """While the garbage of a report is collected, say: an exception cannot leave a ``__del__``."""
-    code = """
-import os, signal
-from harness.cli import guard
-class Last:
-    def __del__(self):
-        os.kill(os.getpid(), signal.SIGTERM)
-def command():
-    last = Last()
-    del last
-    return 0
-raise SystemExit(guard(command))
-"""
-    environment = os.environ | {"PYTHONPATH": str(HOME)}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert done.returncode == 143
-    assert done.stderr == "interrupted: finished runs are kept; the same command goes on from there\n"
 
 
 DROPPED = """
@@ -91,10 +75,45 @@ sys.exit(guard(command))
 """
 
 
+WRAPPED = """
+import signal, sys
+from harness.cli import guard
+
+class Field:
+    def __set_name__(self, owner, name):
+        signal.raise_signal(signal.{name})
+
+def command():
+    class Options:  # Python raises RuntimeError from what is raised here
+        weight = Field()
+    print("went on")
+    return 0
+
+sys.exit(guard(command))
+"""
+
+COLLECTED = """
+import signal, sys
+from harness.cli import guard
+
+class Last:
+    def __del__(self):  # no exception can leave it
+        signal.raise_signal(signal.{name})
+
+def command():
+    last = Last()
+    del last
+    return 0
+
+sys.exit(guard(command))
+"""
+
+
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
-def test_a_signal_in_a_callback_ends_the_command_all_the_same(name):
+@pytest.mark.parametrize("code", [DROPPED, WRAPPED, COLLECTED], ids=["callback", "class", "collected"])
+def test_a_signal_where_python_drops_or_wraps_it_is_heard_without_a_traceback(code, name):
     environment = os.environ | {"PYTHONPATH": str(HOME)}
-    call = [sys.executable, "-c", DROPPED.replace("{name}", name)]
+    call = [sys.executable, "-c", code.replace("{name}", name)]
     done = subprocess.run(
         call, env=environment, capture_output=True, text=True, check=False, timeout=60, **faults.HEARING
     )
