@@ -69,20 +69,29 @@ def open_question(evidence: Evidence) -> str:
 def find_deciding(evidence: Evidence, level: float, smaller: bool = False) -> stats.Difference:
     """The comparison that decides a claim at a level, with the interval that its verdict is read off; NONE without any.
 
-    It is the one that lies furthest against the claim, else the one that may still do so most. ``smaller``: the verdict
-    is one-sided, as that of equivalence is.
+    It is the one that lies furthest against the claim, else the one that may still do so most. ``smaller``: that is the
+    verdict.
     """
     xs = [x for x in evidence.differences if len(x)]
     against = [x for x in xs if is_against(x, evidence.within)]
     if not xs:
         return stats.NONE
     if smaller:
-        return stats.difference(xs[0], 2 * level)
+        return find_smaller(xs[0], level, evidence.margin)
     if against:
         shared = level / len(xs)
         return stats.difference(max(against, key=lambda x: find_ends(x, shared, evidence.within)[0]), shared)
     own = level_of_each(evidence, level)
     return stats.difference(max(xs, key=lambda x: find_ends(x, own, evidence.within)[1]), own)
+
+
+def find_smaller(x: np.ndarray, level: float, margin: float | None) -> stats.Difference:
+    """A comparison below ``margin``: its interval at the level where that tells so, else at twice it.
+
+    The test is one-sided, so twice the level is what it reads; but that may exclude 0 where no verdict does.
+    """
+    found = stats.difference(x, level)
+    return found if margin is not None and found.high < margin else stats.difference(x, 2 * level)
 
 
 def level_of_each(evidence: Evidence, level: float) -> float:

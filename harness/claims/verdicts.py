@@ -1,8 +1,9 @@
 """What the paper claims, judged on the runs at hand: each claim gets a verdict with its evidence and its scope.
 
 A verdict is read off an interval at the level that its contrast may spend (``harness.claims.contrasts``): above 0,
-below 0, or (at twice that level, being a one-sided test) below the least effect that would still count as the claimed
-one. The first look that decides is the last one, whatever is measured after it. The claimed size is reported apart.
+below 0, or (being a one-sided test, at up to twice that level) below the least effect that would still count as the
+claimed one. The first look that decides is the last one, whatever is measured after it. The claimed size is reported
+apart.
 """
 
 from collections import Counter
