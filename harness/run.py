@@ -134,7 +134,7 @@ def publish(study: "Study", root: Path, console: "Console", mlflow: bool = True)
     from harness.report.writing import write_report
     from harness.sources import commit
     from harness.store import records
-    from harness.track.pages import address_table, read_addresses
+    from harness.track.pages import address_table, name_pages, read_addresses
 
     said = ""
     with console.status(f"reading {study.name}") as status:  # figures take seconds after the last training
@@ -163,13 +163,6 @@ def tolerate_mlflow() -> Iterator[Any]:
         yield mirror
     except Exception as error:
         tell_trouble(error)
-
-
-def name_pages(root: Path) -> str:
-    """How to look at tracked runs."""
-    if os.environ.get("MLFLOW_TRACKING_URI"):
-        return "at MLFLOW_TRACKING_URI"
-    return "python -m harness.ui" + ("" if root == Path("mlruns") else f" --output {root}")
 
 
 def tell_lacking(read: "Records") -> bool:

@@ -207,6 +207,6 @@ def mirror(found: "Findings", root: Path, place: Path, say: "Say") -> None:
     from harness.track.searches import mirror_search
 
     try:
-        say(mirror_search(found, root, place, commit()))
+        say("\n".join(mirror_search(found, root, place, commit())))
     except Exception as error:
         print(f"MLflow could not be brought up to date: {type(error).__name__}: {error}", file=sys.stderr)

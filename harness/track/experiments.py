@@ -70,8 +70,11 @@ class Experiment:
             metrics, params = metrics[BATCH - PARAMS :], params[PARAMS:]
 
 
-def open_experiment(study: "Study", root: Path, commit: str) -> Experiment:
-    """The experiment of a study on its data, made or restored where necessary; call it under the lock."""
+def open_experiment(study: "Study", root: Path, commit: str, command: str = "run") -> Experiment:
+    """The experiment of a study on its data, made or restored where necessary; call it under the lock.
+
+    ``command`` of the harness is what its runs say they come from.
+    """
     database.create_database(root)
     database.mend_locations(root)
     from mlflow import MlflowClient
@@ -87,7 +90,7 @@ def open_experiment(study: "Study", root: Path, commit: str) -> Experiment:
         number = str(found.experiment_id)
         if found.lifecycle_stage == "deleted":
             client.restore_experiment(number)
-    source = {"mlflow.source.name": f"python -m harness.run {study.name}", "mlflow.source.type": "LOCAL"}
+    source = {"mlflow.source.name": f"python -m harness.{command} {study.name}", "mlflow.source.type": "LOCAL"}
     tags = {"preset": stamps.name_variant(study), "mlflow.source.git.commit": commit, **source}
     experiment = Experiment(name, number, client, tags)
     experiment.known.update(find_runs(client, number))

@@ -34,6 +34,13 @@ def find_pages(root: Path) -> str:
     return address_local(known if isinstance(known, int) else PORT)
 
 
+def name_pages(root: Path) -> str:
+    """How to look at tracked runs."""
+    if os.environ.get("MLFLOW_TRACKING_URI"):
+        return "at MLFLOW_TRACKING_URI"
+    return "python -m harness.ui" + ("" if root == Path("mlruns") else f" --output {root}")
+
+
 def read_addresses(study: "Study", root: Path) -> Mapping[str, str]:
     """Identity -> address of the page of each run of a study that was mirrored."""
     pages = find_pages(root)

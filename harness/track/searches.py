@@ -7,23 +7,28 @@ from typing import TYPE_CHECKING, Any
 
 from harness.track import database, series
 from harness.track.experiments import NOTE, Experiment, open_experiment
+from harness.track.pages import find_pages, name_pages
 
 if TYPE_CHECKING:
     from harness.search.findings import Findings
     from harness.search.task import Task
 
 
-def mirror_search(found: "Findings", root: Path, report: Path, commit: str = "unknown") -> str:
-    """Mirror a search and its trials; a metric's step in a trial's run is the seed. Returns what was done."""
+def mirror_search(found: "Findings", root: Path, report: Path, commit: str = "unknown") -> list[str]:
+    """Mirror a search and its trials; a metric's step in a trial's run is the seed. Returns what was done, where."""
     database.silence()
     with database.locked(root):
-        experiment = open_experiment(found.task.study, root, commit)
-        new = mirror_trials(experiment, found, report)
-    return f"MLflow: {new} new trials in experiment '{experiment.name}'"
+        experiment = open_experiment(found.task.study, root, commit, "search")
+        whole, new = mirror_trials(experiment, found, report)
+    return [
+        f"MLflow: {new} new trials in experiment '{experiment.name}'",
+        f"look at it: {name_pages(root)}",
+        f"search: {find_pages(root)}/{experiment.place(whole)}",
+    ]
 
 
-def mirror_trials(experiment: Experiment, found: "Findings", report: Path) -> int:
-    """Mirror what a search found; returns how many trials are new."""
+def mirror_trials(experiment: Experiment, found: "Findings", report: Path) -> tuple[str, int]:
+    """Mirror what a search found; returns its run, and how many trials are new."""
     client, task = experiment.client, found.task
     name = f"search {task.digest()}"
     whole = experiment.find_or_open(name, name, {"kind": "search", "supervision": task.temporal})
@@ -38,7 +43,7 @@ def mirror_trials(experiment: Experiment, found: "Findings", report: Path) -> in
         client.log_artifact(parent, str(path))
     client.set_tag(parent, NOTE, (report / "report.md").read_text()[:5000])
     client.set_terminated(parent)
-    return len(new)
+    return parent, len(new)
 
 
 def list_measured(task: "Task", trial: Mapping[str, Any]) -> list[series.Point]:
