@@ -2,12 +2,14 @@
 
 References compute what the released code computes, as one would write it first; both are timed in turn in one process
 and must agree. Machines are noisy: compare ratios of one call, not seconds of two. Shown are medians (lowest to
-highest). ActivityNet's features are generated, for as many videos as "data" says. "roof" is the share of the time that
-the encoders' products would take at this machine's measured rate.
+highest); what is being timed is told on the standard error stream. ActivityNet's features are generated, for as many
+videos as "data" says. "roof" is the share of the time that the encoders' products would take at this machine's measured
+rate.
 """
 
 import argparse
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -55,14 +57,18 @@ def measure_alone(options: argparse.Namespace, effort: Effort, rounds: int) -> d
     """What takes processes of their own."""
     from harness.bench import processes
 
+    tell("start-up and memory")
     found: dict[str, Any] = {"start": summarise_all(processes.time_start(min(rounds, 3)))}
     found["memory"] = processes.measure_memory(options.scale, options.output, options.threads)
     if effort.seeds:
+        tell("a run")
         found["run"] = processes.measure_run(options.scale, options.output)
+        tell(f"a study of {effort.seeds} seeds")
         found["study"] = processes.measure_study(options.scale, effort.seeds, options.output)
     if effort.many:
         from harness.bench.scale import measure_scale
 
+        tell(f"{min(effort.many)} to {max(effort.many)} runs of a dry worker")
         found["many runs"] = measure_scale(effort.many)
     return found
 
@@ -75,14 +81,22 @@ def measure_here(options: argparse.Namespace, effort: Effort, rounds: int) -> di
     from harness.bench.subject import load_subject
 
     torch.set_num_threads(options.threads)
+    tell("data")
     subject = load_subject(options.scale, options.output)
+    tell("steps and evaluations, beside their references")
     found = {"data": parts.describe_data(subject)} | parts.compare(subject, rounds, effort.evaluations)
     if options.scale == "activitynet":
         found["data"]["videos of the whole"] = dict(generated.ACTIVITYNET)
+    tell("their parts, and growth")
     found["step"] = summarise_all(parts.time_step_parts(subject, rounds))
     found["evaluation"] = summarise_all(parts.time_evaluation_parts(subject, effort.evaluations))
     found["growth"] = growth.measure_growth(min(rounds, 5))
     return found
+
+
+def tell(part: str) -> None:
+    """Say what is timed next."""
+    print(f"timing {part}", file=sys.stderr, flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
