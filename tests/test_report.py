@@ -122,8 +122,8 @@ def test_failed_runs_are_marked_and_the_claim_is_open(tmp_path):
     loaded, root = stores.load(tmp_path, stores.claim(BEATS)), tmp_path / "mlruns"
     stores.fill(loaded, root, failed={(2, 1)})
     text = (write(loaded, root) / "table.md").read_text()
-    assert "(4/5)" in text
-    assert "1 of 15 runs have no result (their cells say n/N)" in text
+    assert "| 4/5 |" in text
+    assert "1 of 15 runs have no result (n/N tells where)" in text
     assert "undecided on the test bed" in (root / "reports/made/claims.md").read_text()
 
 
@@ -133,7 +133,7 @@ def test_the_note_says_why_runs_have_no_result(tmp_path):
     stores.fill(stores.load(tmp_path, seeds="2"), root, failed={(1, 0), (1, 1)})
     loaded = stores.load(tmp_path, seeds="3")
     (gaps,) = describe_gaps(records.read(loaded, root))
-    assert gaps == "5 of 9 runs have no result (their cells say n/N): 3 not run; 2 failed: made to."
+    assert gaps == "5 of 9 runs have no result (n/N tells where): 3 not run; 2 failed: made to."
 
 
 def test_figures_are_inlined_with_their_captions(stored, monkeypatch):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 CHECK, DASH = "✓", "–"
 FIGURE_SPACE = "\u2007"  # as wide as a digit
 OURS = "Ours"  # the group of a study's own rows beside reported ones
+EMPTY = stats.summary(())
 SELECTED = " (test-selected)"  # behind a column that shows the best checkpoint on test
 
 
@@ -95,9 +96,10 @@ def lay_ablation(study: "Study", by_column: Mapping[str, Sequence[Cell]], differ
     for tick in ticks:
         columns.append((Head(tick, "check"), [CHECK if tick in row.on else "" for row in rows]))
     compared_to = name_reference(rows) if differences else ""
+    fullest = find_fullest(by_column)
     for column in study.columns:
-        columns += list(lay_column(name_column(column), by_column[column.name], compared_to))
-    columns.append((Head("n", "n"), count_seeds(rows, by_column)))
+        columns += list(lay_column(name_column(column), by_column[column.name], fullest, compared_to))
+    columns.append((Head("n", "n"), count_seeds(rows, fullest)))
     heads, texts = zip(*columns)
     lines = [Line("ablation", cells) for cells in zip(*texts)]
     return Layout(heads, tuple(lines), find_best(heads, lines, study))
@@ -109,7 +111,9 @@ def name_reference(rows: Sequence["Row"]) -> str:
     return f"to row {references.pop()}" if len(references) == 1 else "to ref."
 
 
-def lay_column(name: str, cells: Sequence[Cell], compared_to: str) -> Iterator[tuple[Head, list[str]]]:
+def lay_column(
+    name: str, cells: Sequence[Cell], fullest: Mapping[int, stats.Summary], compared_to: str
+) -> Iterator[tuple[Head, list[str]]]:
     """What is shown of one column of the study: measured, beside it published and the difference to the reference.
 
     ``compared_to``: the head of the differences; empty where none are shown.
@@ -117,7 +121,7 @@ def lay_column(name: str, cells: Sequence[Cell], compared_to: str) -> Iterator[t
     published = any(cell.paper is not None for cell in cells)
     compared = bool(compared_to) and any(cell.difference and cell.difference.n for cell in cells)
     group = name if published or compared else ""
-    yield Head("measured" if group else name, "measured", group), list_measured(cells)
+    yield Head("measured" if group else name, "measured", group), list_measured(cells, fullest)
     if compared:
         yield Head(compared_to, "difference", group), list_differences(cells)
     if published:
@@ -128,9 +132,10 @@ def lay_comparison(study: "Study", by_column: Mapping[str, Sequence[Cell]]) -> L
     """Reported methods, then each of our rows: as published (where it is) and as measured."""
     names = [Head(name_column(column), "measured") for column in study.columns]
     heads = (Head("Row", "row"), Head("Method", "text"), Head("", "text"), *names, Head("n", "n"))
-    measured = zip(*(list_measured(cells) for cells in by_column.values()))
+    fullest = find_fullest(by_column)
+    measured = zip(*(list_measured(cells, fullest) for cells in by_column.values()))
     published = zip(*(list_published(cells) for cells in by_column.values()))
-    seeds = count_seeds(study.rows, by_column)
+    seeds = count_seeds(study.rows, fullest)
     lines = [make_reported_line(study, entry) for entry in study.reported]
     for row, ours, theirs, n in zip(study.rows, measured, published, seeds):
         label = spell_settings(row.label)
@@ -159,14 +164,15 @@ def make_reported_line(study: "Study", entry: Mapping[str, Any]) -> Line:
     return Line("reported", ("", entry["label"], entry.get("venue", ""), *numbers, ""), entry.get("group", ""))
 
 
-def list_measured(cells: Sequence[Cell]) -> list[str]:
-    """'41.2 ± 1.3' with the same decimals in all rows, aligned at the ±; n/N behind it when a seed is missing."""
+def list_measured(cells: Sequence[Cell], fullest: Mapping[int, stats.Summary]) -> list[str]:
+    """'41.2 ± 1.3' with the same decimals in all rows, aligned at the ±; n/N behind it where its row has more."""
     digits = choose_digits(cells)
     means, spreads, tails = [], [], []
-    for summary in (cell.summary for cell in cells):
+    for cell in cells:
+        summary = cell.summary
         means.append(f"{summary.mean:.{digits}f}" if summary.n else DASH)
         spreads.append(f"{summary.std:.{digits}f}" if isfinite(summary.std) else "")
-        tails.append(f" ({summary.n}/{summary.asked})" if 0 < summary.n < summary.asked else "")
+        tails.append(f" ({summary.n}/{summary.asked})" if 0 < summary.n < fullest[cell.row].n else "")
     return [left + right for left, right in zip(join_spreads(means, spreads), pad(tails, "<"))]
 
 
@@ -268,9 +274,15 @@ def group_heads(heads: Sequence[Head]) -> list[tuple[str, int]]:
     return [(group, len(list(members))) for group, members in groupby(heads, key=lambda head: head.group)]
 
 
-def count_seeds(rows: Sequence["Row"], by_column: Mapping[str, Sequence[Cell]]) -> list[str]:
-    """Seeds of each row."""
-    counts = dict.fromkeys((row.number for row in rows), 0)
+def find_fullest(by_column: Mapping[str, Sequence[Cell]]) -> dict[int, stats.Summary]:
+    """The summary of each row that has most seeds."""
+    out: dict[int, stats.Summary] = {}
     for cell in (cell for cells in by_column.values() for cell in cells):
-        counts[cell.row] = max(counts[cell.row], cell.summary.n)
-    return list(map(str, counts.values()))
+        out[cell.row] = max(out.get(cell.row, cell.summary), cell.summary, key=lambda summary: summary.n)
+    return out
+
+
+def count_seeds(rows: Sequence["Row"], fullest: Mapping[int, stats.Summary]) -> list[str]:
+    """Seeds of each row; n/N where some are missing."""
+    known = [fullest.get(row.number, EMPTY) for row in rows]
+    return [f"{one.n}/{one.asked}" if 0 < one.n < one.asked else str(one.n) for one in known]

@@ -59,7 +59,7 @@ def describe_gaps(records: Records) -> list[str]:
     out = []
     if missing:
         reasons = "; ".join(f"{count} {reason}" for reason, count in count_reasons(records).most_common(REASONS))
-        out = [f"{missing} of {len(states)} runs have no result (their cells say n/N): {reasons}."]
+        out = [f"{missing} of {len(states)} runs have no result (n/N tells where): {reasons}."]
     return out + ([f"{stale} of {len(states)} results are of other sources than these (stale)."] if stale else [])
 
 
