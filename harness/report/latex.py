@@ -18,12 +18,12 @@ ALIGN = {"text": "l", "check": "c", "row": "c"}  # else r
 SIZES = (  # letters of a line that fit a text width of 345 pt, and the size of type with which they do
     (58, r"\normalsize"),
     (68, r"\small\setlength{\tabcolsep}{4pt}"),
-    (80, r"\footnotesize\setlength{\tabcolsep}{3pt}"),
-    (98, r"\scriptsize\setlength{\tabcolsep}{0.8pt}"),
+    (80, r"\footnotesize\setlength{\tabcolsep}{2pt}"),
+    (94, r"\scriptsize\setlength{\tabcolsep}{0.8pt}"),
     (1000, r"\tiny\setlength{\tabcolsep}{1.5pt}"),
 )
-LONG = 45  # lines from which they stand closer, with smaller notes
-LEGIBLE = 98  # letters; in wider tables standard deviations stand below their means
+TALL = 45  # lines from which they stand closer, with the notes behind the table: a float cannot go on on the next page
+LEGIBLE = 94  # letters; in wider tables standard deviations stand below their means
 
 
 def format_latex(study: "Study", cells: Sequence[Cell], notes: Sequence[str]) -> str:
@@ -34,7 +34,7 @@ def format_latex(study: "Study", cells: Sequence[Cell], notes: Sequence[str]) ->
         shown = lower_spreads(shown)
     lines = [join_cells(list_cells(shown, i)) for i in range(len(shown.lines))]
     groups = groupby(zip(shown.lines, lines), key=lambda entry: entry[0].group)
-    closer = r"\renewcommand{\arraystretch}{0.81}" if len(lines) > LONG else ""
+    closer = r"\renewcommand{\arraystretch}{0.81}" if len(lines) > TALL else ""
     width = measure_width(shown, stacked=wide)
     size = next(size for letters, size in SIZES if width <= letters)
     align = [ALIGN.get(head.kind, "r") for head in shown.heads]
@@ -46,7 +46,7 @@ def format_latex(study: "Study", cells: Sequence[Cell], notes: Sequence[str]) ->
         title=study.title,
         name=study.name,
         size=size + closer,
-        note_size=r"\scriptsize" if len(lines) > LONG else r"\footnotesize",
+        tall=len(lines) > TALL,
         align="".join(align),
         heads=list_heads(shown, stacked=wide),
         sections=sections,
@@ -105,7 +105,7 @@ def measure_width(shown: Layout, stacked: bool = False) -> int:
     columns = zip(*(line.cells for line in shown.lines))
     out = 0
     for head, cells in zip(shown.heads, columns):
-        words = head.name.split() if stacked else [head.name]
+        words = list_words(head.name) if stacked else [head.name]
         out += 1 + max(map(len, [*words, *cells]))
     return out
 
@@ -128,8 +128,13 @@ def list_heads(shown: Layout, stacked: bool = False) -> list[str]:
 
 def stack_words(name: str) -> str:
     """A head with a line for each word."""
-    words = r"\\".join(map(escape, name.split()))
+    words = r"\\".join(map(escape, list_words(name)))
     return rf"\shortstack{{{words}}}"
+
+
+def list_words(name: str) -> list[str]:
+    """The words of a head; a hat stays with its symbol."""
+    return re.split(r"(?<!\bhat) ", name)
 
 
 def join_cells(line: Iterable[str]) -> str:

@@ -10,7 +10,7 @@ GREEK = {
 }  # fmt: skip
 NAMES = {letter: name for name, letter in GREEK.items()}
 SYMBOL = re.compile(
-    rf"(?<![\w.\\])(?P<hat>hat )?(?P<base>[A-Z]|{'|'.join(GREEK)})(?P<mark>[\^_])(?P<index>[A-Z]|test)(?!\w)"
+    rf"(?<![\w.\\])(?P<hat>\\?hat )?(?P<base>[A-Z]|{'|'.join(GREEK)})(?P<mark>[\^_])(?P<index>[A-Z]|test)(?!\w)"
 )
 SPECIAL = {
     "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
@@ -70,7 +70,12 @@ def format_math(text: str, between: Callable[[str], str]) -> str:
 
 
 def escape_plain(text: str) -> str:
-    """Text without symbols for pdflatex."""
+    """Text without symbols for pdflatex; two hyphens stay two."""
+    return "-{}-".join(map(escape_letters, text.split("--")))
+
+
+def escape_letters(text: str) -> str:
+    """Each letter as pdflatex needs it."""
     return "".join(SPECIAL.get(c, c) if c in SPECIAL or c.isascii() else fold_letter(c) for c in text)
 
 
