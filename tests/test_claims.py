@@ -47,17 +47,6 @@ def test_direction_and_size_are_told_apart(tmp_path, gain, status, size):
     assert verdict.asserted == "row 2 beats row 1 on mAP by 2"
 
 
-@pytest.mark.parametrize(("gain", "spread", "level"), [(0.2, 5, 0.1), (-0.8, 5, 0.05)])
-def test_smaller_is_shown_by_the_level_that_tells_it(tmp_path, gain, spread, level):
-    """Twice the level only where that tells: else an interval could exclude 0 beside a verdict that does not."""
-    verdict = one(tmp_path, BEATS, [BASE, BASE + gain + spread * NOISE])
-    expected = stats.difference(gain + spread * NOISE, level)
-    assert verdict.status == "smaller"
-    assert (verdict.low, verdict.high) == pytest.approx((expected.low, expected.high))
-    assert verdict.high < 1.0  # the margin
-    assert verdict.low <= 0 <= verdict.high
-
-
 def test_words_are_those_of_a_test_bed(tmp_path):
     effects = [2 + NOISE, -2 + NOISE, NOISE, 20 * NOISE, np.full(5, np.nan)]
     assert [one(tmp_path, BEATS, [BASE, BASE + x]).words for x in effects] == [

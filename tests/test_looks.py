@@ -9,7 +9,7 @@ from harness.claims import verdicts as claims
 from harness.claims.looks import look
 
 from support import stores
-from support.stores import BASE
+from support.stores import BASE, BEATS
 
 SHAPE = np.array([1.0, -1.0, 1.0, -1.0, 0.0])  # standard deviation 1
 FOUR = """
@@ -75,6 +75,17 @@ def test_rows_apart_are_shown_by_the_interval_that_tells_it(tmp_path):
         apart = 1.0 + half + excess + SHAPE
         verdict = judge_rows(tmp_path, "rows: [1, 2], stable_within: 1.0, on: mAP", [BASE, BASE + apart])
         assert (verdict.status, verdict.high < -1.0) == (status, status == "contradicted")
+
+
+@pytest.mark.parametrize(("gain", "level"), [(0.2, 0.1), (-0.8, 0.05)])
+def test_smaller_is_shown_by_the_level_that_tells_it(gain, level, tmp_path):
+    """Twice the level only where that tells: else an interval could exclude 0 beside a verdict that does not."""
+    verdict = judge_rows(tmp_path, BEATS, [BASE, BASE + gain + 0.75 * SHAPE])
+    expected = stats.difference(gain + 0.75 * SHAPE, level)
+    assert verdict.status == "smaller"
+    assert (verdict.low, verdict.high) == pytest.approx((expected.low, expected.high))
+    assert verdict.high < 1.0  # the margin
+    assert verdict.low <= 0 <= verdict.high
 
 
 def test_more_seeds_than_there_are_would_decide():

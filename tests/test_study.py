@@ -188,6 +188,12 @@ def test_sweeps_multiply_each_other_and_rows(write):
     assert [row.settings.case.sigma for row in found.rows] == [1, 2, 1, 2]
 
 
+def test_rows_are_compared_with_rows_by_number_or_label(write):
+    rows = "rows: [{label: a}, {label: b, reference: 1, set: {case.cat: 0}}, {label: c, set: {case.cat: 1}}]\n"
+    assert [row.reference for row in study.load(write(rows + "reference: c")).rows] == [3, 1, 3]
+    assert [row.reference for row in study.load(write(rows.replace("reference: 1", "reference: c"))).rows] == [1, 3, 1]
+
+
 def test_a_study_in_no_line_has_one_row(write):
     found = study.load(write(""))
     assert (len(found.rows), found.seeds, [c.metric for c in found.columns]) == (1, 5, ["map/avg", "acc", "auc"])

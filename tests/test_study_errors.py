@@ -57,6 +57,8 @@ BAD = [
     ("rows: [{paper: {mAP: '3'}}]", "x.yaml:1:22: rows.1.paper.mAP: found the text '3'; allowed: a number"),
     ("rows: [{reference: 2}]", "x.yaml:1:20: reference: no row 2; allowed: 1 to 1"),
     ("reference: 2", "x.yaml:1:12: reference: no row 2; allowed: 1 to 1"),
+    ("rows: [{label: a, reference: b}]", "x.yaml:1:30: rows.1.reference: no row 'b'; allowed: a"),
+    ("rows: [{label: ab}]\nreference: abc", "x.yaml:2:12: reference: no row 'abc'; did you mean 'ab'?"),
     ("toggles: {A: {case.cat: 0}}\nrows: [{on: [B]}]", "x.yaml:2:14: rows.1.on: unknown toggle 'B'; allowed: A"),
     ("toggles: {A: {case.cat: 0}}\nrows: [{set: {}}]", "x.yaml:2:8: rows.1: no 'on'; the study has toggles"),
     ("toggles: {A: {case.cta: 0}}\nrows: [{on: []}]", "x.yaml:1:15: case.cta: unknown key; did you mean 'cat'?"),

@@ -8,31 +8,11 @@ from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, ValidationInfo
-from pydantic_core import PydanticCustomError
+from pydantic import Discriminator, Field, Tag
 
-from harness.errors import hint, quote
-from harness.study.parts import Count, Names, Part
+from harness.study.parts import Names, Part, RowNumber
 
 LEAST_MARGIN = 0.3  # mAP or ACC points; less than this would be read as no effect in any table
-UNKNOWN_ROW = "unknown_row"  # pydantic's name of the mistake
-
-
-def find_number(value: Any, info: ValidationInfo) -> Any:
-    """A row's label as its number; ``info.context`` is a function that gives the labels of all rows in order."""
-    if not isinstance(value, str) or info.context is None:
-        return value
-    labels = info.context()
-    numbers = [number for number, label in enumerate(labels, 1) if label == value]
-    if len(numbers) == 1:
-        return numbers[0]
-    text = f"no row {quote(value)}; {hint(value, dict.fromkeys(labels))}"
-    if numbers:
-        text = f"rows {', '.join(map(str, numbers))} are called {quote(value)}; allowed: one row's number"
-    raise PydanticCustomError(UNKNOWN_ROW, "{text}", {"text": text})
-
-
-RowNumber = Annotated[Count, BeforeValidator(find_number, json_schema_input_type=Count | str)]
 
 
 class Claim(Part):

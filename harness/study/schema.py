@@ -10,9 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError
 
 from harness.errors import hint, name_value
-from harness.study.claims import KINDS, NAMED, UNKNOWN_ROW, AnyClaim, kinds_in
+from harness.study.claims import KINDS, NAMED, AnyClaim, kinds_in
 from harness.study.document import Node
-from harness.study.parts import Count, Part
+from harness.study.parts import UNKNOWN_ROW, Count, Part, RowNumber
 
 Steps = tuple[str | int, ...]
 
@@ -48,7 +48,7 @@ class RowPart(Part):
     paper: Paper = {}
     paper_std: dict[str, float] = {}
     note: str = ""
-    reference: Count | None = None
+    reference: RowNumber | None = None
 
 
 class ColumnPart(Part):
@@ -90,7 +90,7 @@ class StudyPart(Part):
     }
     claims: list[AnyClaim] = []
     figures: list[str] = []
-    reference: Count = 1
+    reference: RowNumber = 1
     reported: list[ReportedPart] = []
     notes: str = ""
     like: str | None = None  # a study of studies/ that fills in what is not said here
@@ -119,7 +119,7 @@ SOUND: Mapping[str, Any] = {  # what passes every check
 def read_study_part(node: Node, errors: list[str], name_rows: Callable[[], Sequence[str]] = tuple) -> StudyPart:
     """The study in ``node``; mistakes are added to ``errors`` and left out of what comes back.
 
-    ``name_rows`` gives the labels of all rows; it is called where a claim names a row by its label.
+    ``name_rows`` gives the labels of all rows; it is called where a claim or a reference names a row by its label.
     """
     if not isinstance(node.value, dict):
         errors.append(
