@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from harness.search.report import write_report
+from harness.search.report import format_summary, write_report
 from harness.track import database
 from harness.track.searches import mirror_search
 from harness.track.series import spell
@@ -19,8 +19,8 @@ def test_a_search_and_its_trials_are_there_once(tmp_path, empty, monkeypatch):
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shutil.copy(empty, tmp_path)
     found = make_findings(task_writer(tmp_path)(), trials=12)
-    place, _ = write_report(found, tmp_path, tmp_path / "journal.log")
-    said, look, address = mirror_search(found, tmp_path, place, "abc123")
+    place, notes = write_report(found, tmp_path, tmp_path / "journal.log")
+    said, look, address = mirror_search(found, tmp_path, place, format_summary(found, notes), "abc123")
     assert said == "MLflow: 12 new trials in experiment 'toy/synthetic'"
     assert look == f"look at it: python -m harness.ui --output {tmp_path}"
     (experiment, whole) = re.fullmatch(
@@ -30,7 +30,15 @@ def test_a_search_and_its_trials_are_there_once(tmp_path, empty, monkeypatch):
 
     client = MlflowClient(database.find_address(tmp_path))
     tags = client.get_run(whole).data.tags
-    assert (tags["kind"], tags["mlflow.source.name"]) == ("search", "python -m harness.search toy")
+    expected = ("search", "video", "python -m harness.search toy")
+    assert (tags["kind"], tags["supervision"], tags["mlflow.source.name"]) == expected
+    note = tags["mlflow.note.content"]
+    assert note == client.get_experiment(experiment).tags["mlflow.note.content"]
+    assert "**mAP**: default 50." in note
+    assert f"[the report](#/experiments/{experiment}/runs/{whole}/artifacts/report.html)" in note
+    assert not any(line.startswith(("|", "#", "!")) for line in note.splitlines()), "MLflow draws none of these"
+    measured = client.get_run(whole).data.metrics
+    assert measured["tuned/mAP_avg"] - measured["default/mAP_avg"] == pytest.approx(found.headline.difference.delta)
     files = {file.path for file in client.list_artifacts(whole)}
     assert {"best.yaml", "report.html", "trials.csv"} <= files
     trials = client.search_runs([experiment], f"tags.`mlflow.parentRunId` = '{whole}'")

@@ -132,7 +132,7 @@ def search(task: "Task", arguments: argparse.Namespace, journal: Path) -> int:
     show_findings(found, notes, console)
     say(f"report: {place}")
     if not arguments.no_mlflow:
-        mirror(found, arguments.output, place, say)
+        mirror(found, arguments.output, place, notes, say)
     return int(decide(found) == "undecided")
 
 
@@ -202,11 +202,12 @@ def compare(
     )
 
 
-def mirror(found: "Findings", root: Path, place: Path, say: "Say") -> None:
+def mirror(found: "Findings", root: Path, place: Path, notes: "Sequence[str]", say: "Say") -> None:
     """Mirror to MLflow; trouble there is told and costs no result."""
+    from harness.search.report import format_summary
     from harness.track.searches import mirror_search
 
     try:
-        say("\n".join(mirror_search(found, root, place, commit())))
+        say("\n".join(mirror_search(found, root, place, format_summary(found, notes), commit())))
     except Exception as error:
         print(f"MLflow could not be brought up to date: {type(error).__name__}: {error}", file=sys.stderr)

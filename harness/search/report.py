@@ -147,6 +147,17 @@ def format_markdown(found: Findings, notes: Sequence[str], pictures: Sequence[Dr
     return "\n\n".join(parts) + "\n"
 
 
+def format_summary(found: Findings, notes: Sequence[str]) -> str:
+    """What MLflow's pages show of a search, which draw no tables: what it found, then numbers and settings as lists."""
+    metrics = []
+    for name, default, tuned, delta, interval, _, seeds in map(format_cells, found.comparison):
+        metrics.append(f"- **{name}**: default {default}, tuned {tuned}, {delta} {interval}, {seeds} seeds")
+    settings = [f"- **{path}**: default {default}, best {best}" for path, default, best in found.changes]
+    head = f"**{found.task.study.title}**: {word_verdict(found)}"
+    bullets = [f"- {note}" for note in notes]
+    return "\n\n".join([head, "\n".join(metrics), "\n".join(settings), "\n".join(bullets)])
+
+
 def format_table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A table in Markdown."""
     return "\n".join(f"| {' | '.join(line)} |" for line in (heads, ["---"] * len(heads), *lines))

@@ -14,24 +14,32 @@ if TYPE_CHECKING:
     from harness.search.task import Task
 
 
-def mirror_search(found: "Findings", root: Path, report: Path, commit: str = "unknown") -> list[str]:
-    """Mirror a search and its trials; a metric's step in a trial's run is the seed. Returns what was done, where."""
+def mirror_search(found: "Findings", root: Path, report: Path, summary: str = "", commit: str = "unknown") -> list[str]:
+    """Mirror a search and its trials; a metric's step in a trial's run is the seed.
+
+    ``summary`` (Markdown without tables) describes the search on MLflow's pages. Returns what was done, and where.
+    """
     database.silence()
     with database.locked(root):
         experiment = open_experiment(found.task.study, root, commit, "search")
-        whole, new = mirror_trials(experiment, found, report)
+        whole, new = mirror_trials(experiment, found)
+        experiment.log(whole, list_compared(found))
+        place = experiment.place(whole)
+        link = f"\n\n[the report]({place}/artifacts/report.html)"
+        save_report(experiment, whole, report, summary[: series.NOTE_LENGTH - len(link)] + link)
     return [
         f"MLflow: {new} new trials in experiment '{experiment.name}'",
         f"look at it: {name_pages(root)}",
-        f"search: {find_pages(root)}/{experiment.place(whole)}",
+        f"search: {find_pages(root)}/{place}",
     ]
 
 
-def mirror_trials(experiment: Experiment, found: "Findings", report: Path) -> tuple[str, int]:
-    """Mirror what a search found; returns its run, and how many trials are new."""
+def mirror_trials(experiment: Experiment, found: "Findings") -> tuple[str, int]:
+    """Mirror a search's trials; returns its run, and how many of them are new."""
     client, task = experiment.client, found.task
     name = f"search {task.digest()}"
-    whole = experiment.find_or_open(name, name, {"kind": "search", "supervision": task.temporal})
+    supervision = "temporal" if task.temporal else "video"
+    whole = experiment.find_or_open(name, name, {"kind": "search", "supervision": supervision})
     parent = str(whole.info.run_id)
     new = [trial for trial in found.trials if f"{name} trial {trial['trial']}" not in experiment.known]
     for trial in new:
@@ -39,11 +47,26 @@ def mirror_trials(experiment: Experiment, found: "Findings", report: Path) -> tu
         opened = experiment.open(f"{name} trial {trial['trial']}", f"trial {trial['trial']}", tags).info.run_id
         experiment.log(opened, list_measured(task, trial), {path: trial[path] for path in task.space})
         client.set_terminated(opened, "FAILED" if trial["state"] == "failed" else "FINISHED")
-    for path in series.list_files(report):
-        client.log_artifact(parent, str(path))
-    client.set_tag(parent, NOTE, (report / "report.md").read_text()[:5000])
-    client.set_terminated(parent)
     return parent, len(new)
+
+
+def save_report(experiment: Experiment, run: str, report: Path, note: str) -> None:
+    """Give a search's run its report and figures, and its note to the experiment as well; the run is complete then."""
+    client = experiment.client
+    for path in series.list_files(report):
+        client.log_artifact(run, str(path))
+    client.set_tag(run, NOTE, note)
+    client.set_experiment_tag(experiment.number, NOTE, note)
+    client.set_terminated(run)
+
+
+def list_compared(found: "Findings") -> list[series.Point]:
+    """Means of the default and the tuned settings on the test split."""
+    out: dict[str, float] = {}
+    for line in found.comparison:
+        name = series.spell(line.metric)
+        out |= {f"default/{name}": line.default.mean, f"tuned/{name}": line.tuned.mean}
+    return series.list_points(out)
 
 
 def list_measured(task: "Task", trial: Mapping[str, Any]) -> list[series.Point]:
