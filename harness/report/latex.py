@@ -34,7 +34,8 @@ def format_latex(study: "Study", cells: Sequence[Cell], notes: Sequence[str]) ->
         shown = lower_spreads(shown)
     lines = [join_cells(list_cells(shown, i)) for i in range(len(shown.lines))]
     groups = groupby(zip(shown.lines, lines), key=lambda entry: entry[0].group)
-    closer = r"\renewcommand{\arraystretch}{0.81}" if len(lines) > TALL else ""
+    tall = len(lines) > TALL
+    closer = r"\renewcommand{\arraystretch}{0.81}" if tall else ""
     width = measure_width(shown, stacked=wide)
     size = next(size for letters, size in SIZES if width <= letters)
     align = [ALIGN.get(head.kind, "r") for head in shown.heads]
@@ -46,7 +47,7 @@ def format_latex(study: "Study", cells: Sequence[Cell], notes: Sequence[str]) ->
         title=study.title,
         name=study.name,
         size=size + closer,
-        tall=len(lines) > TALL,
+        tall=tall,
         align="".join(align),
         heads=list_heads(shown, stacked=wide),
         sections=sections,

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 CHECK, DASH = "✓", "–"
 FIGURE_SPACE = "\u2007"  # as wide as a digit
 OURS = "Ours"  # the group of a study's own rows beside reported ones
-EMPTY = stats.summary(())
 SELECTED = " (test-selected)"  # behind a column that shows the best checkpoint on test
 
 
@@ -284,5 +283,5 @@ def find_fullest(by_column: Mapping[str, Sequence[Cell]]) -> dict[int, stats.Sum
 
 def count_seeds(rows: Sequence["Row"], fullest: Mapping[int, stats.Summary]) -> list[str]:
     """Seeds of each row; n/N where some are missing."""
-    known = [fullest.get(row.number, EMPTY) for row in rows]
+    known = [fullest[row.number] for row in rows]
     return [f"{one.n}/{one.asked}" if 0 < one.n < one.asked else str(one.n) for one in known]
