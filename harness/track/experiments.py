@@ -97,6 +97,14 @@ def open_experiment(study: "Study", root: Path, commit: str, command: str = "run
     return experiment
 
 
+def save_report(client: "MlflowClient", run: str, report: Path, note: str) -> None:
+    """Give a run the files of a report, and the note to it and to its experiment."""
+    for path in series.list_files(report):
+        client.log_artifact(run, str(path))
+    client.set_tag(run, NOTE, note)
+    client.set_experiment_tag(client.get_run(run).info.experiment_id, NOTE, note)
+
+
 def find_runs(client: "MlflowClient", experiment: str) -> Iterator[tuple[str, "Tracked"]]:
     """(identity, run) of the runs mirrored before; one that still runs was left half-way by its driver and goes.
 

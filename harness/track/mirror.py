@@ -16,7 +16,7 @@ import yaml
 from harness.store.records import find_differences
 from harness.study import keys
 from harness.track import database, series, stamps
-from harness.track.experiments import NOTE, Experiment, open_experiment
+from harness.track.experiments import NOTE, Experiment, open_experiment, save_report
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -71,12 +71,8 @@ def mirror_report(records: "Records", report: Path, findings: Sequence[str] = ()
     with database.locked(root):
         client = MlflowClient(database.find_address(root))
         run = stamp.places[identity].rsplit("/", 1)[-1]
-        for path in series.list_files(report):
-            client.log_artifact(run, str(path))
         links = {"the table": stamp.table, "the report": stamp.places[identity] + "/artifacts/report.html"}
-        note = series.describe(records, findings, links)
-        client.set_tag(run, NOTE, note)
-        client.set_experiment_tag(client.get_run(run).info.experiment_id, NOTE, note)
+        save_report(client, run, report, series.describe(records, findings, links))
     stamps.write_stamp(study, root, replace(stamp, report=digest))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.track import database, series
-from harness.track.experiments import NOTE, Experiment, open_experiment
+from harness.track.experiments import Experiment, open_experiment, save_report
 from harness.track.pages import find_pages, name_pages
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ def mirror_search(found: "Findings", root: Path, report: Path, summary: str = ""
         experiment.log(whole, list_compared(found))
         place = experiment.place(whole)
         link = f"\n\n[the report]({place}/artifacts/report.html)"
-        save_report(experiment, whole, report, summary[: series.NOTE_LENGTH - len(link)] + link)
+        save_report(experiment.client, whole, report, summary[: series.NOTE_LENGTH - len(link)] + link)
+        experiment.client.set_terminated(whole)
     return [
         f"MLflow: {new} new trials in experiment '{experiment.name}'",
         f"look at it: {name_pages(root)}",
@@ -48,16 +49,6 @@ def mirror_trials(experiment: Experiment, found: "Findings") -> tuple[str, int]:
         experiment.log(opened, list_measured(task, trial), {path: trial[path] for path in task.space})
         client.set_terminated(opened, "FAILED" if trial["state"] == "failed" else "FINISHED")
     return parent, len(new)
-
-
-def save_report(experiment: Experiment, run: str, report: Path, note: str) -> None:
-    """Give a search's run its report and figures, and its note to the experiment as well; the run is complete then."""
-    client = experiment.client
-    for path in series.list_files(report):
-        client.log_artifact(run, str(path))
-    client.set_tag(run, NOTE, note)
-    client.set_experiment_tag(experiment.number, NOTE, note)
-    client.set_terminated(run)
 
 
 def list_compared(found: "Findings") -> list[series.Point]:
